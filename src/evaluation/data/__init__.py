@@ -1,0 +1,1 @@
+"""From Parquet to checked frames: the engine, `Panel`, `Cohort` and their sufficient statistics."""

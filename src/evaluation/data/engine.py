@@ -1,0 +1,108 @@
+"""DuckDB over Parquet: lazy, out of core, reading only the columns and rows a query needs."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluation.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    import duckdb
+
+FLOATS = ("FLOAT", "DOUBLE")
+NUMBERS = (*FLOATS, "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
+           "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BOOLEAN")
+
+
+def quoted(name: str) -> str:
+    """A column name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True)
+class Source:
+    """Parquet files read as one table. `columns` maps a column's name to its DuckDB type."""
+
+    files: tuple[str, ...]
+    columns: dict[str, str]
+
+    @property
+    def where(self) -> str:
+        """How an error names the data."""
+        return self.files[0] if len(self.files) == 1 else f"{self.files[0]} (and {len(self.files) - 1} more)"
+
+    @property
+    def scan(self) -> str:
+        """SQL table expression over the files."""
+        listed = ", ".join("'" + f.replace("'", "''") + "'" for f in self.files)
+        return f"read_parquet([{listed}], union_by_name = true)"
+
+    def value(self, name: str) -> str:
+        """SQL for a column with NaN turned into NULL: missing is NULL and nothing else."""
+        column = quoted(name)
+        if self.columns[name] in FLOATS:
+            return f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END"
+        return column
+
+    def is_number(self, name: str) -> bool:
+        return self.columns[name].split("(")[0] in NUMBERS
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a (small) result."""
+        with connect() as connection:
+            return connection.execute(sql).fetchall()
+
+    def arrays(self, sql: str) -> dict[str, Any]:
+        """Columns of a result as numpy arrays (masked where NULL)."""
+        with connect() as connection:
+            return connection.execute(sql).fetchnumpy()
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A private in-memory DuckDB that spills to the temporary folder and never keeps the files' order."""
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET preserve_insertion_order = false")
+    return connection
+
+
+def _files(path: str, base: Path) -> list[str]:
+    full = Path(path) if Path(path).is_absolute() else base / path
+    if full.is_dir():
+        return sorted(str(p) for p in full.rglob("*.parquet"))
+    if full.is_file():
+        return [str(full)]
+    return sorted(glob.glob(str(full), recursive=True))
+
+
+def open_source(paths: str | list[str], base: Path) -> Source:
+    """The Parquet behind a study's `data.path` (a file, a folder, a glob, or a list of them).
+
+    Relative paths start at `base`, the study file's folder. Only the files' metadata are read.
+
+    Raises
+    ------
+    DataError
+        When there is no such file, or one is not Parquet, or the files' columns cannot be united.
+    """
+    import duckdb
+
+    listed = [paths] if isinstance(paths, str) else paths
+    files = [f for p in listed for f in _files(p, base)]
+    if not files:
+        raise DataError(Problem(
+            ", ".join(listed), "data.path", f"no Parquet file found (looked from {base}).",
+            "Paths are relative to the study file; give a .parquet file, a folder of them, or a glob."))
+    source = Source(tuple(dict.fromkeys(files)), {})
+    try:
+        described = source.query(f"DESCRIBE SELECT * FROM {source.scan}")
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(Problem(
+            source.where, "data.path", f"cannot be read as Parquet: {reason}",
+            "Write the data as Parquet (pandas: df.to_parquet), all files with the same columns.")) from None
+    return Source(source.files, {str(row[0]): str(row[1]) for row in described})
