@@ -30,6 +30,7 @@ class Problem:
         return f"{place}{key}{self.what}" + (f" {self.fix}" if self.fix else "")
 
     def to_dict(self) -> dict[str, str]:
+        """The problem as it stands in `--json`."""
         return asdict(self)
 
 
@@ -61,5 +62,12 @@ class UsageError(EvaluationError):
     exit_code: ClassVar[int] = 2
 
 
-class NotEstimable(Exception):
-    """An analysis has no answer on these data; the message is the reason shown to the reader."""
+class NotEstimable(Exception):  # noqa: N818 - an answer about the data, not an error
+    """An analysis has no answer on these data; the message is the reason shown to the reader.
+
+    `counts` are the numbers of people the reason tells; disclosure control reads them.
+    """
+
+    def __init__(self, reason: str, counts: tuple[int, ...] = ()) -> None:
+        self.counts = counts
+        super().__init__(reason)

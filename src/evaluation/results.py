@@ -27,8 +27,8 @@ class Estimate:
     """One estimate, keyed within its analysis by (term, group, time).
 
     Risk and odds ratios stand on their natural scale (`scale` = risk) with intervals from the log scale.
-    `smallest_count` is the smallest non-zero number of people (or of events, or of non-events) that the figure
-    rests on; disclosure control reads it and never lets it out. None = the figure rests on no count of people.
+    `counts` are the numbers of people (events, non-events, treated, comparison) the figure rests on; disclosure
+    control reads them and never lets them out.
     """
 
     term: str
@@ -47,7 +47,7 @@ class Estimate:
     n_treated_units: int | None = None
     n_clusters: int | None = None
     status: Status = "ok"
-    smallest_count: int | None = None
+    counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,10 @@ class Inference:
 
 @dataclass(frozen=True)
 class Check:
-    """One diagnostic: what was tested, the figure, and what it means in words a reader understands."""
+    """One diagnostic: what was tested, the figure, and what it means in words a reader understands.
+
+    `counts` are the numbers of people its message or figure tells; disclosure control reads them.
+    """
 
     check: str
     status: Literal["pass", "warn", "fail", "info"]
@@ -83,6 +86,7 @@ class Check:
     df: float | None = None
     p_value: float | None = None
     threshold: float | None = None
+    counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,14 @@ class ResultSet:
     flow: tuple[FlowStep, ...] = ()
 
 
-def not_estimable(term: str, estimand: str, reason: str, **key: Any) -> tuple[Estimate, Check]:
+def not_estimable(
+    term: str, estimand: str, reason: str, counts: tuple[int, ...] = (), **key: Any
+) -> tuple[Estimate, Check]:
     """The pair of rows that says a figure has no answer, and why."""
     place = {k: v for k, v in key.items() if k in ("group", "time")}
     return (
         Estimate(term, estimand, None, status="not_estimable", **key),
-        Check("not_estimable", "warn", reason, term=term, **place),
+        Check("not_estimable", "warn", reason, term=term, counts=counts, **place),
     )
 
 
@@ -161,11 +167,19 @@ class Table:
 
     @property
     def names(self) -> list[str]:
+        """Column names, in order."""
         return [c.name for c in self.columns]
 
 
-def _c(name: str, kind: Kind, description: str, *, required: bool = False, unit: str = "",
-       disclosure: Disclosure = "public") -> Column:
+def _c(
+    name: str,
+    kind: Kind,
+    description: str,
+    *,
+    required: bool = False,
+    unit: str = "",
+    disclosure: Disclosure = "public",
+) -> Column:
     return Column(name, kind, description, required, unit, disclosure)
 
 
@@ -189,113 +203,226 @@ _COUNTS = (
     _c("n_clusters", "integer", "Clusters used", unit="clusters", disclosure="count"),
 )
 
-TABLES: dict[str, Table] = {t.name: t for t in (
-    Table("estimates", "One row an estimate", (
-        _STUDY, _c("analysis", "string", "Analysis id", required=True),
-        _c("role", "string", "primary, secondary, sensitivity or exploratory", required=True),
-        _c("outcome", "string", "Outcome id", required=True),
-        _c("estimator", "string", "Estimator id", required=True),
-        _c("estimand", "string", "The quantity estimated", required=True),
-        _TERM, _GROUP, _TIME, *_INTERVAL, _P,
-        _c("conf_level", "number", "Confidence level of the interval", required=True),
-        _c("scale", "string", "level, log, risk, log_hazard, log_odds, log_rate or time", required=True),
-        *_COUNTS, _STATUS)),
-    Table("inference", "How each uncertainty was reckoned, and alternatives to it, under the estimate's key", (
-        _STUDY, _ANALYSIS, _TERM, _GROUP, _TIME,
-        _c("method", "string", "Rule the uncertainty follows", required=True), *_INTERVAL[1:], _P,
-        _c("distribution", "string", "Reference distribution: t or normal", required=True),
-        _c("df", "number", "Degrees of freedom of the reference distribution"),
-        _c("df_rule", "string", "Where the degrees of freedom come from"),
-        _c("small_sample_factor", "number", "Factor by which the variance was multiplied"),
-        _COUNTS[3])),
-    Table("diagnostics", "One row a check", (
-        _STUDY, _ANALYSIS, _c("check", "string", "Check id", required=True),
-        _c("status", "string", "pass, warn, fail or info", required=True),
-        _c("term", "string", "Term the check is about"), _GROUP, _TIME,
-        _c("statistic", "number", "Test statistic or measured figure", disclosure="figure"),
-        _c("df", "number", "Degrees of freedom"), _P,
-        _c("threshold", "number", "Limit the statistic is held against"),
-        _c("message", "string", "What it means, in words", required=True))),
-    Table("event_study", "Effects by time since adoption", (
-        _STUDY, _ANALYSIS, _c("outcome", "string", "Outcome id", required=True),
-        _c("estimator", "string", "Estimator id", required=True),
-        _c("event_time", "number", "Periods since adoption", required=True, unit="periods"),
-        _c("phase", "string", "before or after adoption", required=True),
-        *_INTERVAL, _P, _COUNTS[2], _STATUS)),
-    Table("curve", "Curves over follow-up time, by arm", (
-        _STUDY, _ANALYSIS, _c("outcome", "string", "Outcome id", required=True),
-        _c("quantity", "string", "survival or cumulative_incidence", required=True),
-        _c("group", "string", "treated, control or all", required=True),
-        _c("time", "number", "Time since the index date", required=True, unit="the design's time unit"),
-        _c("n_risk", "integer", "People at risk just before this time", unit="people", disclosure="count"),
-        _c("n_event", "integer", "Events since the point before", unit="people", disclosure="count"),
-        _c("n_censor", "integer", "People censored since the point before", unit="people", disclosure="count"),
-        *_INTERVAL, _STATUS)),
-    Table("series", "The raw outcome by group over time, before any model", (
-        _STUDY, _c("outcome", "string", "Outcome id", required=True),
-        _c("group", "string", "treated, control or cohort:<first period>", required=True),
-        _c("time", "number", "Period", required=True),
-        _c("estimate", "number", "Mean of the outcome (weighted where the study says)", disclosure="figure"),
-        _COUNTS[1],
-        _c("total", "number", "Sum of a count outcome", unit="events", disclosure="count"), _STATUS)),
-    Table("flow", "What left the data, step by step, and why", (
-        _STUDY, _ANALYSIS, _c("step", "string", "Step id", required=True),
-        _c("reason", "string", "Why rows, units or people left", required=True),
-        _c("level", "string", "What is counted: row, unit or person", required=True),
-        _c("n_dropped", "integer", "Left at this step", required=True, disclosure="count"),
-        _c("n_remaining", "integer", "Remaining after it", required=True, disclosure="count"), _STATUS)),
-    Table("baseline", "Characteristics before the program, by arm", (
-        _STUDY, _c("covariate", "string", "Column", required=True),
-        _c("group", "string", "treated or control", required=True),
-        _c("n", "integer", "People with the value known", disclosure="count"),
-        _c("n_missing", "integer", "People with the value missing", disclosure="count"),
-        _c("kind", "string", "binary or continuous", required=True),
-        _c("mean", "number", "Mean, or share for a yes/no characteristic", disclosure="figure"),
-        _c("std_dev", "number", "Standard deviation", disclosure="figure"),
-        _c("smd", "number", "Standardised mean difference, treated minus control", disclosure="figure"), _STATUS)),
-    Table("data_quality", "Missing values per column the study uses", (
-        _STUDY, _c("column", "string", "Column", required=True),
-        _c("role", "string", "Role in the study", required=True),
-        _c("type", "string", "Type in the data", required=True),
-        _c("n_rows", "integer", "Rows read", unit="rows", disclosure="count"),
-        _c("n_missing", "integer", "Missing values (empty)", unit="rows", disclosure="count"),
-        _c("n_nan", "integer", "Not-a-number values, treated as missing", unit="rows", disclosure="count"), _STATUS)),
-    Table("suppression", "What disclosure control hid, by table", (
-        _STUDY, _c("table", "string", "Results table", required=True),
-        _c("profile", "string", "Disclosure profile", required=True),
-        _c("rule", "string", "Rule applied", required=True),
-        _c("n_rows", "integer", "Rows in the table", required=True),
-        _c("n_suppressed", "integer", "Rows hidden or coarsened", required=True))),
-    Table("analyses", "What became of each analysis", (
-        _STUDY, _c("analysis", "string", "Analysis id", required=True),
-        _c("role", "string", "primary, secondary, sensitivity or exploratory", required=True),
-        _c("outcome", "string", "Outcome id", required=True),
-        _c("estimator", "string", "Estimator id", required=True),
-        _c("options", "string", "Options in force, defaults included, as JSON", required=True),
-        _c("status", "string", "ok, not_estimable or failed", required=True),
-        _c("reason", "string", "Why, where it is not ok"))),
-)}
+TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (
+        Table(
+            "estimates",
+            "One row an estimate",
+            (
+                _STUDY,
+                _c("analysis", "string", "Analysis id", required=True),
+                _c("role", "string", "primary, secondary, sensitivity or exploratory", required=True),
+                _c("outcome", "string", "Outcome id", required=True),
+                _c("estimator", "string", "Estimator id", required=True),
+                _c("estimand", "string", "The quantity estimated", required=True),
+                _TERM,
+                _GROUP,
+                _TIME,
+                *_INTERVAL,
+                _P,
+                _c("conf_level", "number", "Confidence level of the interval", required=True),
+                _c("scale", "string", "level, log, risk, log_hazard, log_odds, log_rate or time", required=True),
+                *_COUNTS,
+                _STATUS,
+            ),
+        ),
+        Table(
+            "inference",
+            "How each uncertainty was reckoned, and alternatives to it, under the estimate's key",
+            (
+                _STUDY,
+                _ANALYSIS,
+                _TERM,
+                _GROUP,
+                _TIME,
+                _c("method", "string", "Rule the uncertainty follows", required=True),
+                *_INTERVAL[1:],
+                _P,
+                _c("distribution", "string", "Reference distribution: t or normal", required=True),
+                _c("df", "number", "Degrees of freedom of the reference distribution"),
+                _c("df_rule", "string", "Where the degrees of freedom come from"),
+                _c("small_sample_factor", "number", "Factor by which the variance was multiplied"),
+                _COUNTS[3],
+            ),
+        ),
+        Table(
+            "diagnostics",
+            "One row a check",
+            (
+                _STUDY,
+                _ANALYSIS,
+                _c("check", "string", "Check id", required=True),
+                _c("status", "string", "pass, warn, fail or info", required=True),
+                _c("term", "string", "Term the check is about"),
+                _GROUP,
+                _TIME,
+                _c("statistic", "number", "Test statistic or measured figure", disclosure="figure"),
+                _c("df", "number", "Degrees of freedom"),
+                _P,
+                _c("threshold", "number", "Limit the statistic is held against"),
+                _c("message", "string", "What it means, in words", required=True),
+            ),
+        ),
+        Table(
+            "event_study",
+            "Effects by time since adoption",
+            (
+                _STUDY,
+                _ANALYSIS,
+                _c("outcome", "string", "Outcome id", required=True),
+                _c("estimator", "string", "Estimator id", required=True),
+                _c("event_time", "number", "Periods since adoption", required=True, unit="periods"),
+                _c("phase", "string", "before or after adoption", required=True),
+                *_INTERVAL,
+                _P,
+                _COUNTS[2],
+                _STATUS,
+            ),
+        ),
+        Table(
+            "curve",
+            "Curves over follow-up time, by arm",
+            (
+                _STUDY,
+                _ANALYSIS,
+                _c("outcome", "string", "Outcome id", required=True),
+                _c("quantity", "string", "survival or cumulative_incidence", required=True),
+                _c("group", "string", "treated, control or all", required=True),
+                _c("time", "number", "Time since the index date", required=True, unit="the design's time unit"),
+                _c("n_risk", "integer", "People at risk just before this time", unit="people", disclosure="count"),
+                _c("n_event", "integer", "Events since the point before", unit="people", disclosure="count"),
+                _c("n_censor", "integer", "People censored since the point before", unit="people", disclosure="count"),
+                *_INTERVAL,
+                _STATUS,
+            ),
+        ),
+        Table(
+            "series",
+            "The raw outcome by group over time, before any model",
+            (
+                _STUDY,
+                _c("outcome", "string", "Outcome id", required=True),
+                _c("group", "string", "treated, control or cohort:<first period>", required=True),
+                _c("time", "number", "Period", required=True),
+                _c("estimate", "number", "Mean of the outcome (weighted where the study says)", disclosure="figure"),
+                _COUNTS[1],
+                _c("total", "number", "Sum of a count outcome", unit="events", disclosure="count"),
+                _STATUS,
+            ),
+        ),
+        Table(
+            "flow",
+            "What left the data, step by step, and why",
+            (
+                _STUDY,
+                _ANALYSIS,
+                _c("step", "string", "Step id", required=True),
+                _c("reason", "string", "Why rows, units or people left", required=True),
+                _c("level", "string", "What is counted: row, unit or person", required=True),
+                _c("n_dropped", "integer", "Left at this step", required=True, disclosure="count"),
+                _c("n_remaining", "integer", "Remaining after it", required=True, disclosure="count"),
+                _STATUS,
+            ),
+        ),
+        Table(
+            "baseline",
+            "Characteristics before the program, by arm",
+            (
+                _STUDY,
+                _c("covariate", "string", "Column", required=True),
+                _c("group", "string", "treated or control", required=True),
+                _c("n", "integer", "People with the value known", disclosure="count"),
+                _c("n_missing", "integer", "People with the value missing", disclosure="count"),
+                _c("kind", "string", "binary or continuous", required=True),
+                _c("mean", "number", "Mean, or share for a yes/no characteristic", disclosure="figure"),
+                _c("std_dev", "number", "Standard deviation", disclosure="figure"),
+                _c("smd", "number", "Standardised mean difference, treated minus control", disclosure="figure"),
+                _STATUS,
+            ),
+        ),
+        Table(
+            "data_quality",
+            "Missing values per column the study uses",
+            (
+                _STUDY,
+                _c("column", "string", "Column", required=True),
+                _c("role", "string", "Role in the study", required=True),
+                _c("type", "string", "Type in the data", required=True),
+                _c("n_rows", "integer", "Rows read", unit="rows", disclosure="count"),
+                _c("n_missing", "integer", "Missing values (empty)", unit="rows", disclosure="count"),
+                _c("n_nan", "integer", "Not-a-number values, treated as missing", unit="rows", disclosure="count"),
+                _STATUS,
+            ),
+        ),
+        Table(
+            "suppression",
+            "What disclosure control hid, by table",
+            (
+                _STUDY,
+                _c("table", "string", "Results table", required=True),
+                _c("profile", "string", "Disclosure profile", required=True),
+                _c("rule", "string", "Rule applied", required=True),
+                _c("n_rows", "integer", "Rows in the table", required=True),
+                _c("n_suppressed", "integer", "Rows hidden or coarsened", required=True),
+            ),
+        ),
+        Table(
+            "analyses",
+            "What became of each analysis",
+            (
+                _STUDY,
+                _c("analysis", "string", "Analysis id", required=True),
+                _c("role", "string", "primary, secondary, sensitivity or exploratory", required=True),
+                _c("outcome", "string", "Outcome id", required=True),
+                _c("estimator", "string", "Estimator id", required=True),
+                _c("options", "string", "Options in force, defaults included, as JSON", required=True),
+                _c("status", "string", "ok, not_estimable or failed", required=True),
+                _c("reason", "string", "Why, where it is not ok"),
+            ),
+        ),
+    )
+}
 
-_TABLES_MODEL = Table("tables", "The data model of the results", tuple(
-    _c(n, "string", d, required=True) for n, d in (
-        ("table", "Table"), ("column", "Column"), ("type", "string, integer, number or boolean"),
-        ("unit", "Unit, where it has one"), ("required", "Whether every row has a value"),
-        ("disclosure", "public, count or figure"), ("description", "What the column holds"))))
+_TABLES_MODEL = Table(
+    "tables",
+    "The data model of the results",
+    tuple(
+        _c(n, "string", d, required=True)
+        for n, d in (
+            ("table", "Table"),
+            ("column", "Column"),
+            ("type", "string, integer, number or boolean"),
+            ("unit", "Unit, where it has one"),
+            ("required", "Whether every row has a value"),
+            ("disclosure", "public, count or figure"),
+            ("description", "What the column holds"),
+        )
+    ),
+)
 
 
 def data_model() -> list[Row]:
     """The rows of `tables.csv`: every column of every results table."""
     return [
-        {"table": t.name, "column": c.name, "type": c.type, "unit": c.unit,
-         "required": "true" if c.required else "false", "disclosure": c.disclosure, "description": c.description}
-        for t in (*TABLES.values(), _TABLES_MODEL) for c in t.columns
+        {
+            "table": t.name,
+            "column": c.name,
+            "type": c.type,
+            "unit": c.unit,
+            "required": "true" if c.required else "false",
+            "disclosure": c.disclosure,
+            "description": c.description,
+        }
+        for t in (*TABLES.values(), _TABLES_MODEL)
+        for c in t.columns
     ]
 
 
 # --------------------------------------------------------------------------- reading and writing
 
 
-def rounded(value: float | int | None) -> float | int | None:
+def rounded(value: float | None) -> float | int | None:
     """`value` at the 12 significant digits every results file holds; None for NaN and infinities."""
     if value is None or isinstance(value, int):
         return value

@@ -13,8 +13,21 @@ if TYPE_CHECKING:
     import duckdb
 
 FLOATS = ("FLOAT", "DOUBLE")
-NUMBERS = (*FLOATS, "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
-           "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "BOOLEAN")
+NUMBERS = (
+    *FLOATS,
+    "DECIMAL",
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "UHUGEINT",
+    "BOOLEAN",
+)
 
 
 def quoted(name: str) -> str:
@@ -48,6 +61,7 @@ class Source:
         return column
 
     def is_number(self, name: str) -> bool:
+        """Whether a column holds numbers or booleans."""
         return self.columns[name].split("(")[0] in NUMBERS
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -76,7 +90,7 @@ def _files(path: str, base: Path) -> list[str]:
         return sorted(str(p) for p in full.rglob("*.parquet"))
     if full.is_file():
         return [str(full)]
-    return sorted(glob.glob(str(full), recursive=True))
+    return sorted(glob.glob(str(full), recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
 
 
 def open_source(paths: str | list[str], base: Path) -> Source:
@@ -94,15 +108,25 @@ def open_source(paths: str | list[str], base: Path) -> Source:
     listed = [paths] if isinstance(paths, str) else paths
     files = [f for p in listed for f in _files(p, base)]
     if not files:
-        raise DataError(Problem(
-            ", ".join(listed), "data.path", f"no Parquet file found (looked from {base}).",
-            "Paths are relative to the study file; give a .parquet file, a folder of them, or a glob."))
+        raise DataError(
+            Problem(
+                ", ".join(listed),
+                "data.path",
+                f"no Parquet file found (looked from {base}).",
+                "Paths are relative to the study file; give a .parquet file, a folder of them, or a glob.",
+            )
+        )
     source = Source(tuple(dict.fromkeys(files)), {})
     try:
         described = source.query(f"DESCRIBE SELECT * FROM {source.scan}")
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        raise DataError(Problem(
-            source.where, "data.path", f"cannot be read as Parquet: {reason}",
-            "Write the data as Parquet (pandas: df.to_parquet), all files with the same columns.")) from None
+        raise DataError(
+            Problem(
+                source.where,
+                "data.path",
+                f"cannot be read as Parquet: {reason}",
+                "Write the data as Parquet (pandas: df.to_parquet), all files with the same columns.",
+            )
+        ) from None
     return Source(source.files, {str(row[0]): str(row[1]) for row in described})

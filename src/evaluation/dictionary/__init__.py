@@ -1,1 +1,1 @@
-"""dictionary."""
+"""What the project knows before any study: kinds of intervention, and the tables agencies send."""

@@ -29,7 +29,7 @@ class Estimator(BaseModel):
 
     conf_level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
-    def covariate_columns(self, declared: list[str]) -> list[str]:
+    def covariate_columns(self, declared: list[str]) -> list[str]:  # noqa: ARG002
         """Columns beside the design's own that the fit reads; `declared` are the design's covariates."""
         return []
 

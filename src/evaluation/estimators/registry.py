@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import Any
 
 from evaluation.estimators.base import Estimator
 
@@ -34,3 +36,41 @@ def get(identifier: str) -> type[Estimator]:
     module, _, name = target.partition(":")
     found: type[Estimator] = getattr(import_module(module), name)
     return found
+
+
+def _values(annotation: dict[str, Any]) -> str:
+    """The values an option takes, read off its JSON schema."""
+    if "enum" in annotation:
+        return " | ".join(str(v) for v in annotation["enum"])
+    if "const" in annotation:
+        return str(annotation["const"])
+    if "anyOf" in annotation:
+        return " | ".join(_values(a) for a in annotation["anyOf"])
+    if annotation.get("type") == "array":
+        return f"list of {_values(annotation.get('items', {}))}"
+    return str(annotation.get("type", "any"))
+
+
+def describe(identifier: str) -> dict[str, Any]:
+    """What `evaluation methods` shows of an estimator: texts, and options with values and defaults."""
+    estimator = get(identifier)
+    schema = estimator.model_json_schema()["properties"]
+    options = [
+        {
+            "name": name,
+            "values": _values(about),
+            "default": json.dumps(about.get("default")),
+            "description": about.get("description", ""),
+        }
+        for name, about in schema.items()
+    ]
+    return {
+        "id": identifier,
+        "design": estimator.design,
+        "title": estimator.title,
+        "summary": estimator.summary,
+        "needs": estimator.needs,
+        "conventions": estimator.conventions,
+        "source": estimator.source,
+        "options": options,
+    }

@@ -1,1 +1,1 @@
-"""run."""
+"""Plan everything, then fit: a study and its data become released results."""

@@ -1,18 +1,30 @@
-"""The study file as frozen models. They know names, not classes: estimators and data are checked elsewhere."""
+"""The study file as frozen models. They know names, not classes: estimators and data are checked elsewhere.
+
+A field's description completes the sentence "Add it: …" in the message about a missing key.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 ColumnName = Annotated[str, StringConstraints(min_length=1)]
+Window = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_takes_the_default(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {k: v for k, v in values.items() if v is not None or k not in optional}
 
 
 class LogicModel(Model):
@@ -25,9 +37,9 @@ class LogicModel(Model):
 class Intervention(Model):
     """What was done, to whom it is compared, in words a funder understands."""
 
-    kind: Identifier
-    name: Text
-    description: Text
+    kind: Identifier = Field(description="a kind of the catalogue, such as law_reform or drug_court")
+    name: Text = Field(description="what the program is called in the report")
+    description: Text = Field(description="one paragraph a funder understands")
     comparison: str = ""  # what the others had instead; shown in the report
     logic_model: LogicModel | None = None
 
@@ -40,9 +52,9 @@ class Data(Model):
 
 class PanelDesign(Model):
     type: Literal["panel"]
-    unit: ColumnName
-    time: ColumnName
-    cohort: ColumnName
+    unit: ColumnName = Field(description="the column that names the unit observed over time")
+    time: ColumnName = Field(description="the column of the period, a whole number")
+    cohort: ColumnName = Field(description="the column of the unit's first treated period; empty or 0 = never treated")
     cluster: ColumnName | None = None  # default: unit
     weights: ColumnName | None = None
     time_unit: Literal["year", "quarter", "month", "week", "day", "period"] = "period"
@@ -56,16 +68,16 @@ class PanelDesign(Model):
 
 class CohortDesign(Model):
     type: Literal["cohort"]
-    arm: ColumnName
-    assignment: Literal["observational", "randomised"]
-    time: ColumnName
-    time_unit: Literal["day", "week", "month", "year"]
-    event: ColumnName
+    arm: ColumnName = Field(description="the column that says who was in the program: 1 or true, else 0 or false")
+    assignment: Literal["observational", "randomised"] = Field(description="randomised or observational")
+    time: ColumnName = Field(description="the column of the time from index to event or end of follow-up")
+    time_unit: Literal["day", "week", "month", "year"] = Field(description="the unit of the time column and windows")
+    event: ColumnName = Field(description="the column of the event: 0 = censored, 1 = the outcome")
     person: ColumnName | None = None
     follow_up: ColumnName | None = None
     competing: dict[str, int] = {}
     covariates: list[ColumnName] = []
-    windows: list[Annotated[float, Field(gt=0)]] = []
+    windows: list[Window] = []
     cluster: ColumnName | None = None
     people_label: str = "people"  # plural noun for the report: people released from prison
 
@@ -74,8 +86,8 @@ Design = Annotated[PanelDesign | CohortDesign, Field(discriminator="type")]
 
 
 class Outcome(Model):
-    id: Identifier
-    label: Text
+    id: Identifier = Field(description="a short id that analyses refer to")
+    label: Text = Field(description="what the report calls the outcome")
     column: ColumnName | None = None  # panel designs only
     type: Literal["continuous", "binary", "count", "rate"] | None = None  # panel default: continuous
     exposure: ColumnName | None = None
@@ -83,10 +95,11 @@ class Outcome(Model):
 
 
 class Analysis(Model):
-    id: Identifier
-    role: Literal["primary", "secondary", "sensitivity", "exploratory"]
-    outcome: Identifier
-    estimator: Identifier
+    id: Identifier = Field(description="a short id that the results carry")
+    role: Literal["primary", "secondary", "sensitivity", "exploratory"] = Field(
+        description="primary, secondary, sensitivity or exploratory")
+    outcome: Identifier = Field(description="the id of one of the outcomes")
+    estimator: Identifier = Field(description="an estimator's id; `evaluation methods` lists them")
     options: dict[str, Any] = {}
     label: str = ""  # how the report names it; default: the estimator's title
 
@@ -99,7 +112,8 @@ class Diagnostics(Model):
 
 
 class Disclosure(Model):
-    profile: Literal["cms11", "wonder10", "opensafely", "sacro", "none"]
+    profile: Literal["cms11", "wonder10", "opensafely", "sacro", "none"] = Field(
+        description="cms11 or wonder10 for data about people, none for public aggregate data")
 
 
 class Simulation(Model):
@@ -108,7 +122,7 @@ class Simulation(Model):
     `effect` is the planted truth on the scale of the primary estimand: a risk difference, or an ATT.
     """
 
-    effect: float
+    effect: float = Field(description="the planted effect: a risk difference, or an ATT", allow_inf_nan=False)
     seed: int = 1
     size: Annotated[int, Field(gt=0)] = 2000  # people, or units of a panel
     periods: Annotated[int, Field(gt=1)] = 24  # panel only
@@ -124,15 +138,16 @@ class Report(Model):
 
 
 class Study(Model):
-    study: Identifier
-    title: Text
-    question: Text
-    intervention: Intervention
-    data: Data
-    design: Design
-    outcomes: Annotated[list[Outcome], Field(min_length=1)]
-    analyses: Annotated[list[Analysis], Field(min_length=1)]
-    disclosure: Disclosure
+    study: Identifier = Field(description="the study's id, which is the file's name without .yaml")
+    title: Text = Field(description="the title of the report")
+    question: Text = Field(description="the question the study answers, in one sentence")
+    intervention: Intervention = Field(description="kind, name and description of what was done")
+    data: Data = Field(description="where the data lie, such as {path: data/panel.parquet}")
+    design: Design = Field(description="type (panel or cohort) and the columns' roles")
+    outcomes: Annotated[list[Outcome], Field(min_length=1)] = Field(description="a list of outcomes")
+    analyses: Annotated[list[Analysis], Field(min_length=1)] = Field(
+        description="a list of analyses, one of them with role primary")
+    disclosure: Disclosure = Field(description="the disclosure profile, such as {profile: cms11}")
     labels: dict[str, str] = {}  # what the report calls a column
     diagnostics: Diagnostics = Diagnostics()
     gates: list[str] = []

@@ -1,0 +1,46 @@
+# Two commands do all the set-up: make report, make test.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do command -v $$p && break; done)
+BIN := .venv/bin
+SHIPPED := transition_aid prison_work_program per_se_laws drug_court joint_task_force
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCKS := run test dev
+
+.PHONY: report test test-all lint format bench calibrate lock clean
+
+report: .venv/installed-run ## run every shipped study and render every report
+	$(BIN)/evaluation examples --data build/data
+	$(BIN)/evaluation run $(SHIPPED)
+
+test: .venv/installed-test ## the whole test suite
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/installed-dev ## style, types, import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/installed-test ## speed and memory of the runs
+	$(BIN)/python benchmarks/speed.py
+
+calibrate: .venv/installed-test ## bias and coverage by simulation; writes docs/calibration.md
+	$(BIN)/python benchmarks/calibrate.py
+
+lock: .venv/installed-dev ## renew requirements/*.txt from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	for name in $(LOCKS); do requirements/lock $$name; done
+
+clean: ## remove everything made, the virtual environment included
+	rm -rf .venv build dist outputs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: set PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; found $$($(PYTHON) --version). Set PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+# Every set holds the one before it, so that a narrower target never takes packages away.
+.venv/installed-%: requirements/%.txt pyproject.toml | .venv/bin/python
+	@echo "Installing the locked packages of requirements/$*.txt (the first time takes a few minutes) ..."
+	$(PIP) install --require-hashes -r requirements/$*.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,89 @@
+"""Numbers as a reader meets them: few digits, thousands separators, a real minus sign, never a negative zero."""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import ROUND_HALF_UP, Decimal
+
+MINUS = "−"
+DIGITS = 3
+_DECIMAL = re.compile(r"(?<![\w.,])-?\d+\.\d+(?:[eE][-+]?\d+)?(?![\w]|\.\d)")
+
+
+def _rounded(value: float, places: int) -> Decimal:
+    """`value` as its shortest decimal text, rounded half up at `places` decimals (negative: tens, hundreds, …)."""
+    return Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+
+
+def _text(value: Decimal) -> str:
+    plain = f"{value:,f}"
+    if "." in plain:
+        plain = plain.rstrip("0").rstrip(".")
+    return MINUS + plain[1:] if plain.startswith("-") and value != 0 else plain.lstrip("-")
+
+
+def _places(value: float, digits: int) -> int:
+    return digits - 1 - math.floor(math.log10(abs(value)))
+
+
+def number(value: float, digits: int = DIGITS, *, apart_from: float | None = None) -> str:
+    """`value` with at most `digits` significant digits, trailing zeros dropped: 0.0833, 12.3, 1,230.
+
+    Where rounding would make it equal `apart_from` (a null value it differs from), digits are added until it
+    no longer does: 1.002 stays 1.002 beside a null of 1.
+    """
+    if value == 0 or not math.isfinite(value):
+        return "0" if value == 0 else str(value)
+    places = _places(value, digits)
+    found = _rounded(value, places)
+    while apart_from is not None and value != apart_from and found == Decimal(repr(float(apart_from))):
+        places += 1
+        found = _rounded(value, places)
+    return _text(found)
+
+
+def whole(value: float) -> str:
+    """A count, exact, with thousands separators."""
+    return _text(_rounded(value, 0))
+
+
+def per(value: float) -> str:
+    """An amount among so many people: whole from 1 upward, below that one significant digit, never 0 for what is not 0."""
+    if value == 0:
+        return "0"
+    return whole(value) if abs(value) >= 0.95 else number(value, 1)
+
+
+def percent(share: float) -> str:
+    """A share as per cent: 0.2222 → 22%; below 1% with two digits; never 0% or 100% for what is not."""
+    value = 100 * share
+    if value == 0 or 1 <= value <= 99:
+        return f"{whole(value)}%"
+    if 99 < value < 100:
+        return f"{_text(_rounded(value, 1)) if value < 99.95 else 'more than 99.9'}%"
+    return f"{number(value, 2)}%"
+
+
+def p_value(p: float) -> str:
+    """A p-value for prose and tables: two significant digits; 'less than 0.001' below that."""
+    if p < 0.001:
+        return "less than 0.001"
+    return number(p, 2) if p < 0.995 else "1"
+
+
+def shortened(text: str) -> str:
+    """`text` with every number of many decimals cut to what a reader can use, and minus signs made real."""
+
+    def short(match: re.Match[str]) -> str:
+        token = match.group()
+        digits = len(token.lstrip("-").replace(".", "").lstrip("0"))
+        value = float(token)
+        return token.replace("-", MINUS) if digits <= DIGITS + 1 and "e" not in token.lower() else number(value)
+
+    return _DECIMAL.sub(short, text)
+
+
+def listing(items: list[str], last: str = "and") -> str:
+    """Items as a phrase: a; a and b; a, b and c."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""

@@ -1,0 +1,98 @@
+"""What stands before any model: missing values, raw series, baseline characteristics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluation.data.engine import FLOATS, Source, quoted
+from evaluation.results import Row
+from evaluation.study.models import CohortDesign, PanelDesign, Study
+
+if TYPE_CHECKING:
+    from evaluation.data.cohort import Cohort
+    from evaluation.data.panel import Panel
+
+
+def frame(study: Study, source: Source) -> Panel | Cohort:
+    """The study's `Panel` or `Cohort` over `source`."""
+    if isinstance(study.design, PanelDesign):
+        from evaluation.data.panel import Panel
+
+        return Panel.of(study.design, source)
+    from evaluation.data.cohort import Cohort
+
+    return Cohort.of(study.design, source)
+
+
+def roles(study: Study) -> dict[str, str]:
+    """Each column the study reads, with its role; the first role where a column has several."""
+    design = study.design
+    found: list[tuple[str | None, str]]
+    if isinstance(design, PanelDesign):
+        found = [
+            (design.unit, "unit"),
+            (design.time, "period"),
+            (design.cohort, "cohort"),
+            (design.cluster, "cluster"),
+            (design.weights, "weight"),
+        ]
+        found += [(o.column, "outcome") for o in study.outcomes]
+        found += [(o.exposure, "exposure") for o in study.outcomes]
+    else:
+        found = [
+            (design.person, "person"),
+            (design.arm, "arm"),
+            (design.time, "time"),
+            (design.event, "event"),
+            (design.follow_up, "follow-up"),
+            (design.cluster, "cluster"),
+        ]
+        found += [(c, "covariate") for c in design.covariates]
+    out: dict[str, str] = {}
+    for column, role in found:
+        if column is not None:
+            out.setdefault(column, role)
+    return out
+
+
+def data_quality(study: Study, source: Source) -> list[Row]:
+    """Missing and not-a-number values of every column the study reads, in one scan."""
+    columns = roles(study)
+    parts = ["count(*)"]
+    for name in columns:
+        column = quoted(name)
+        nan = f"count(*) FILTER (isnan({column}))" if source.columns[name] in FLOATS else "0"
+        parts += [f"count(*) FILTER ({column} IS NULL)", nan]
+    total, *counts = source.query(f"SELECT {', '.join(parts)} FROM {source.scan}")[0]
+    return [
+        {
+            "study": study.study,
+            "column": name,
+            "role": role,
+            "type": source.columns[name],
+            "n_rows": total,
+            "n_missing": counts[2 * i],
+            "n_nan": counts[2 * i + 1],
+            "status": "ok",
+        }
+        for i, (name, role) in enumerate(columns.items())
+    ]
+
+
+def raw_series(study: Study, panel: Panel) -> list[Row]:
+    """The raw outcome by group and period, for every outcome of a panel study."""
+    from evaluation.data.panel import series
+
+    return [
+        {"study": study.study, "outcome": o.id, "status": "ok", **row}
+        for o in study.outcomes
+        for row in series(panel, o)
+    ]
+
+
+def baseline(study: Study, cohort: Cohort) -> list[Row]:
+    """Characteristics before the program by arm, with standardised mean differences."""
+    from evaluation.data.cohort import baseline as table
+
+    assert isinstance(study.design, CohortDesign)  # noqa: S101 - narrows the type
+    return [{"study": study.study, "status": "ok", **row} for row in table(cohort)]

@@ -1,0 +1,105 @@
+"""From the analyses' ResultSets to the rows of the results tables."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from evaluation.disclosure.release import COUNTS
+from evaluation.estimators.base import Estimator
+from evaluation.results import ResultSet, Row
+from evaluation.study.models import Analysis, Study
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One analysis after its fit. `status` is ok, not_estimable or failed; `reason` says why it is not ok."""
+
+    analysis: Analysis
+    estimator: Estimator
+    results: ResultSet = field(default_factory=ResultSet)
+    status: str = "ok"
+    reason: str = ""
+    reason_counts: tuple[int, ...] = ()
+
+
+def _flat(item: object) -> Row:
+    row = asdict(item)  # type: ignore[call-overload]
+    if "counts" in row:
+        row[COUNTS] = tuple(row.pop("counts"))
+    return dict(row)
+
+
+def _analysis_row(study: str, done: Finished) -> Row:
+    return {
+        "study": study,
+        "analysis": done.analysis.id,
+        "role": done.analysis.role,
+        "outcome": done.analysis.outcome,
+        "estimator": done.analysis.estimator,
+        "options": json.dumps(done.estimator.model_dump(mode="json"), sort_keys=True),
+        "status": done.status,
+        "reason": done.reason,
+        COUNTS: done.reason_counts,
+    }
+
+
+def _estimates(study: str, done: Finished) -> list[Row]:
+    key = {
+        "study": study,
+        "analysis": done.analysis.id,
+        "role": done.analysis.role,
+        "outcome": done.analysis.outcome,
+        "estimator": done.analysis.estimator,
+    }
+    return [key | _flat(e) for e in done.results.estimates]
+
+
+def event_study(estimates: list[Row]) -> list[Row]:
+    """The `event_study` table: the event rows of the estimates, split at adoption."""
+    keep = (
+        "study",
+        "analysis",
+        "outcome",
+        "estimator",
+        "estimate",
+        "std_error",
+        "conf_low",
+        "conf_high",
+        "p_value",
+        "n_treated_units",
+        "status",
+    )
+    return [
+        {k: r[k] for k in keep} | {"event_time": r["time"], "phase": "after" if r["time"] >= 0 else "before"}
+        for r in estimates
+        if r["term"] == "event"
+    ]
+
+
+def tables(study: Study, finished: list[Finished], described: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Every results table but `suppression`, which the disclosure door writes."""
+    name = study.study
+    out: dict[str, list[Row]] = {
+        "analyses": [],
+        "estimates": [],
+        "event_study": [],
+        "inference": [],
+        "diagnostics": [],
+        "curve": [],
+        "flow": [],
+        "series": [],
+        "baseline": [],
+        "data_quality": [],
+        **described,
+    }
+    for done in finished:
+        key = {"study": name, "analysis": done.analysis.id}
+        out["analyses"].append(_analysis_row(name, done))
+        out["estimates"] += _estimates(name, done)
+        out["inference"] += [key | _flat(i) for i in done.results.inference]
+        out["diagnostics"] += [key | _flat(c) for c in done.results.checks]
+        out["curve"] += [key | {"outcome": done.analysis.outcome} | _flat(p) for p in done.results.curve]
+        out["flow"] += [key | _flat(f) | {"status": "ok"} for f in done.results.flow]
+    out["event_study"] = event_study(out["estimates"])
+    return out

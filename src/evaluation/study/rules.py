@@ -1,0 +1,201 @@
+"""What the keys of a study file demand of each other, and which of the contract's keys this version does not know yet.
+
+Rules read the plain values, not the models: a file with other mistakes is judged by them all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from evaluation.errors import Problem
+from evaluation.study.document import Document, Loc
+from evaluation.study.spelling import hint, listed
+
+ROLES = ("primary", "secondary", "sensitivity", "exploratory")
+PROFILES = ("none", "cms11", "wonder10")
+_READY_MADE = "give ready-made analysis data, one row a person, with data.path."
+_WITH_STORE = ("data.store", "data.tables", "data.as_of", "design.index", "design.comparison", "design.clean_window",
+               "design.at_risk", "outcomes[].kind", "outcomes[].marker", "outcomes[].offence", "outcomes[].date_basis",
+               "outcomes[].windows", "outcomes[].competing")
+LATER = dict.fromkeys(_WITH_STORE, _READY_MADE)  # patterns of keys not in the models, and what to do instead
+
+
+def from_store(document: Document) -> bool:
+    """Whether the study asks for a cohort built from the submitted tables."""
+    return document.at(("data", "store")) is True
+
+
+def broken(document: Document) -> Iterator[Problem]:
+    """Every problem between keys, and every key whose feature this version lacks."""
+    for rule in (_stem, _primary, _analyses_ids, _outcome_ids, _references, _panel_outcomes, _cohort_outcomes,
+                 _exposure, _competing, _repeats, _roles_of_columns, _path, _later, _profile, _diagnostics):
+        yield from rule(document)
+
+
+def _stem(document: Document) -> Iterator[Problem]:
+    study, stem = document.at(("study",)), document.path.stem
+    if isinstance(study, str) and study != stem:
+        yield document.problem(("study",), f'is "{study}", but the file is called {document.path.name}.',
+                               f'Write "{stem}", or rename the file to {study}.yaml.')
+
+
+def _primary(document: Document) -> Iterator[Problem]:
+    analyses = document.entries("analyses")
+    roles = [a.get("role") for _, a in analyses]
+    if analyses and "primary" not in roles and all(r in ROLES for r in roles):
+        yield document.problem(("analyses",), "none of the analyses is the primary one.",
+                               "Give the analysis that answers the question role: primary.")
+
+
+def _analyses_ids(document: Document) -> Iterator[Problem]:
+    return _same_id(document, "analyses")
+
+
+def _outcome_ids(document: Document) -> Iterator[Problem]:
+    return _same_id(document, "outcomes")
+
+
+def _same_id(document: Document, section: str) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for i, entry in document.entries(section):
+        name = entry.get("id")
+        if isinstance(name, str) and first.setdefault(name, i) != i:
+            yield document.problem((section, i, "id"), f'"{name}" is the id of {section}[{first[name]}] too.',
+                                   "Give each its own id.")
+
+
+def _references(document: Document) -> Iterator[Problem]:
+    known = [o["id"] for _, o in document.entries("outcomes") if isinstance(o.get("id"), str)]
+    for i, analysis in document.entries("analyses"):
+        name = analysis.get("outcome")
+        if isinstance(name, str) and known and name not in known:
+            yield document.problem(("analyses", i, "outcome"), f'there is no outcome "{name}"' + hint(name, known),
+                                   f"Outcomes of this study: {listed(known)}.")
+
+
+def _panel_outcomes(document: Document) -> Iterator[Problem]:
+    if document.at(("design", "type")) != "panel":
+        return
+    for i, outcome in document.entries("outcomes"):
+        if outcome.get("column") is None:
+            yield document.problem(("outcomes", i, "column"), "this key is missing.",
+                                   "Add it: the column of the outcome, which a panel design needs.")
+
+
+def _cohort_outcomes(document: Document) -> Iterator[Problem]:
+    if document.at(("design", "type")) != "cohort" or from_store(document):
+        return
+    event = document.at(("design", "event"))
+    entries = document.entries("outcomes")
+    for i, outcome in entries:
+        if outcome.get("column") not in (None, event):
+            yield document.problem(("outcomes", i, "column"), "is for panel designs; a cohort's outcome is design.event.",
+                                   "Delete the line.", of_key=True)
+        if outcome.get("type") not in (None, "binary"):
+            yield document.problem(("outcomes", i, "type"), "a cohort's outcome is an event, which happens or does not.",
+                                   "Delete the line.")
+    if len(entries) > 1:
+        yield document.problem(("outcomes", entries[1][0]), "ready-made cohort data hold one outcome, design.event.",
+                               "Write one study file for each outcome.")
+
+
+def _exposure(document: Document) -> Iterator[Problem]:
+    for i, outcome in document.entries("outcomes"):
+        if outcome.get("exposure") is not None and outcome.get("type") not in ("count", "rate"):
+            yield document.problem(("outcomes", i, "exposure"), "an exposure is for an outcome of type count or rate.",
+                                   "Set type: count, or delete the line.", of_key=True)
+
+
+def _competing(document: Document) -> Iterator[Problem]:
+    codes = document.at(("design", "competing"))
+    if not isinstance(codes, dict):
+        return
+    first: dict[int, str] = {}
+    for name, code in codes.items():
+        loc: Loc = ("design", "competing", name)
+        if isinstance(code, bool) or not isinstance(code, int):
+            continue  # a wrong type is told elsewhere
+        if code in (0, 1):
+            meaning = "censored" if code == 0 else "the outcome itself"
+            yield document.problem(loc, f"the code {code} means {meaning}.", "Give a competing event another code.")
+        elif first.setdefault(code, name) != name:
+            yield document.problem(loc, f'the code {code} is taken by "{first[code]}".', "Give each its own code.")
+
+
+_LISTS: tuple[Loc, ...] = (("design", "windows"), ("design", "covariates"), ("report", "products"))
+
+
+def _repeats(document: Document) -> Iterator[Problem]:
+    options = [("analyses", i, "options", "covariates") for i, _ in document.entries("analyses")]
+    for loc in (*_LISTS, *options):
+        values = document.at(loc)
+        for i in _repeated(values) if isinstance(values, list) else ():
+            yield document.problem((*loc, i), f"{values[i]} stands here twice.", "Delete one.")
+
+
+def _repeated(values: list[Any]) -> Iterator[int]:
+    plain = [v if isinstance(v, (int, float, str)) else None for v in values]
+    return (i for i, v in enumerate(plain) if v is not None and v in plain[:i])
+
+
+_APART = {"panel": ("unit", "time", "cohort", "weights"), "cohort": ("arm", "time", "event", "person", "follow_up")}
+
+
+def _roles_of_columns(document: Document) -> Iterator[Problem]:
+    design = document.at(("design",))
+    kind = design.get("type") if isinstance(design, dict) else None
+    taken: dict[str, str] = {}
+    for role in _APART.get(kind, ()) if isinstance(kind, str) else ():
+        column = design.get(role)
+        if isinstance(column, str) and taken.setdefault(column, role) != role:
+            yield _two_roles(document, ("design", role), column, taken[column])
+    yield from (_two_roles(document, loc, column, taken[column])
+                for loc, column in _other_columns(document) if column in taken)
+
+
+def _other_columns(document: Document) -> Iterator[tuple[Loc, str]]:
+    """Covariates and panel outcomes: columns that may not play a part in the design as well."""
+    covariates: Iterable[Any] = document.at(("design", "covariates")) or ()
+    places: list[tuple[Loc, Any]] = []
+    if isinstance(covariates, list):
+        places += [(("design", "covariates", i), c) for i, c in enumerate(covariates)]
+    if document.at(("design", "type")) == "panel":
+        places += [(("outcomes", i, "column"), o.get("column")) for i, o in document.entries("outcomes")]
+    return ((loc, column) for loc, column in places if isinstance(column, str))
+
+
+def _two_roles(document: Document, loc: Loc, column: str, role: str) -> Problem:
+    return document.problem(loc, f'the column "{column}" is design.{role} already.', "Name another column.")
+
+
+def _path(document: Document) -> Iterator[Problem]:
+    data = document.at(("data",))
+    if isinstance(data, dict) and not data.get("path") and data.get("path") != {} and not from_store(document):
+        yield document.problem(("data", "path"), "this key is missing.",
+                               "Add it: a Parquet file, a folder of them or a glob, relative to the study file.")
+
+
+def _later(document: Document) -> Iterator[Problem]:
+    if from_store(document):
+        yield document.problem(("data", "store"), "is not available in this version;", _READY_MADE, of_key=True)
+    for key, instead in (("gates", "a failed check is reported and nothing is withheld."),
+                         ("subgroups", "write a study file for each subgroup, with data of that subgroup."),
+                         ("costs", "the report is written without costs.")):
+        if document.at((key,)):
+            yield document.problem((key,), "is not available in this version;", f"leave it empty: {instead}", of_key=True)
+
+
+def _profile(document: Document) -> Iterator[Problem]:
+    profile = document.at(("disclosure", "profile"))
+    if profile in ("opensafely", "sacro"):
+        yield document.problem(("disclosure", "profile"), f'"{profile}" is not available in this version;',
+                               f"choose one of: {listed(PROFILES)}.")
+
+
+def _diagnostics(document: Document) -> Iterator[Problem]:
+    asked = document.at(("diagnostics",))
+    for name in ("placebo", "honest", "leave_one_out"):
+        if isinstance(asked, dict) and asked.get(name) is True:
+            yield document.problem(("diagnostics", name), "is not available in this version;",
+                                   "the results will not have it.", "warning", of_key=True)

@@ -1,0 +1,25 @@
+"""Nearest spellings: what someone most likely meant by a word that is not in the list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def nearest(word: str, valid: Iterable[str]) -> str | None:
+    """The valid word closest to `word` (letter case aside), or None when nothing is near."""
+    from difflib import get_close_matches
+
+    folded = {v.casefold(): v for v in reversed(list(valid))}
+    found = get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.6)
+    return folded[found[0]] if found else None
+
+
+def hint(word: str, valid: Iterable[str]) -> str:
+    """`; did you mean "x"?`, or a full stop when nothing is near: the end of an error's first sentence."""
+    found = nearest(word, valid)
+    return f'; did you mean "{found}"?' if found else "."
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words as they stand in a message; `none` for an empty list."""
+    return ", ".join(words) or "none"

@@ -1,0 +1,143 @@
+"""The disclosure door: no small count leaves, nor a figure in the same row or window that gives it away."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evaluation.disclosure.curves import coarsened
+from evaluation.disclosure.profiles import PROFILES
+from evaluation.disclosure.release import COUNTS, release
+from evaluation.results import TABLES
+
+EMPTY = {name: [] for name in TABLES if name != "suppression"}
+
+
+def estimate(term="risk_treated", time=12.0, counts=(40, 60), **changes):
+    row = {
+        "study": "s", "analysis": "main", "role": "primary", "outcome": "o", "estimator": "risk_difference",
+        "estimand": "risk", "term": term, "group": "", "time": time, "estimate": 0.4, "std_error": 0.05,
+        "conf_low": 0.3, "conf_high": 0.5, "p_value": 0.01, "conf_level": 0.95, "scale": "risk", "n_obs": 100,
+        "n_units": 100, "n_treated_units": 50, "n_clusters": None, "status": "ok", COUNTS: counts,
+    }  # fmt: skip
+    return row | changes
+
+
+def inference(term="risk_treated", time=12.0):
+    return {"study": "s", "analysis": "main", "term": term, "group": "", "time": time, "method": "wald",
+            "std_error": 0.05, "conf_low": 0.3, "conf_high": 0.5, "p_value": 0.01, "distribution": "normal"}  # fmt: skip
+
+
+def released(profile, people=True, **tables):
+    return release("s", EMPTY | tables, profile, people=people)
+
+
+def test_none_hides_nothing_and_drops_the_private_column():
+    done = released("none", estimates=[estimate(counts=(1, 2))])
+    assert done.tables["estimates"][0]["estimate"] == 0.4
+    assert COUNTS not in done.tables["estimates"][0]
+    assert done.tables["suppression"][0]["n_suppressed"] == 0
+
+
+def test_cms11_hides_1_to_10_and_shows_0_and_11():
+    profile = PROFILES["cms11"]
+    assert [profile.hides(c) for c in (0, 1, 10, 11, None)] == [False, True, True, False, False]
+
+
+def test_wonder10_hides_0_to_9():
+    profile = PROFILES["wonder10"]
+    assert [profile.hides(c) for c in (0, 9, 10, None)] == [True, True, False, False]
+
+
+def test_one_small_count_hides_every_risk_of_its_window_in_every_analysis():
+    rows = [
+        estimate("risk_treated", counts=(5, 95)),
+        estimate("risk_control", counts=(40, 60)),
+        estimate("risk_difference", counts=(5, 95, 40, 60)),
+        estimate("risk_treated", analysis="km", counts=()),
+        estimate("risk_treated", time=24.0),
+    ]
+    done = released("cms11", estimates=rows, inference=[inference(), inference(time=24.0)])
+    status = [r["status"] for r in done.tables["estimates"]]
+    assert status == ["suppressed"] * 4 + ["ok"]
+    hidden = done.tables["estimates"][0]
+    figures = [c.name for c in TABLES["estimates"].columns if c.disclosure != "public"]
+    assert all(hidden[name] is None for name in figures)
+    assert [r["std_error"] for r in done.tables["inference"]] == [None, 0.05]
+    assert done.n_suppressed["estimates"] == 4
+
+
+def test_numbers_of_places_are_not_people():
+    row = estimate("att", scale="level", n_treated_units=3, counts=(3, 20))
+    assert released("cms11", people=False, estimates=[row]).tables["estimates"][0]["status"] == "ok"
+    assert released("cms11", people=True, estimates=[row]).tables["estimates"][0]["status"] == "suppressed"
+
+
+def flow(step, dropped, remaining, analysis="main"):
+    return {"study": "s", "analysis": analysis, "step": step, "reason": step, "level": "person", "n_dropped": dropped,
+            "n_remaining": remaining, "status": "ok"}  # fmt: skip
+
+
+def test_a_small_exclusion_takes_its_running_totals_with_it():
+    rows = [flow("a", 20, 980), flow("b", 4, 976), flow("a", 20, 980, "other")]
+    out = released("cms11", flow=rows).tables["flow"]
+    assert [(r["n_dropped"], r["n_remaining"]) for r in out] == [(20, None), (None, None), (20, 980)]
+
+
+def test_a_small_number_missing_hides_the_rows_read():
+    row = {"study": "s", "role": "covariate", "type": "DOUBLE", "n_rows": 1000, "n_missing": 0, "n_nan": 0, "status": "ok"}
+    rows = [row | {"column": "x", "n_nan": 3}, row | {"column": "y"}]
+    out = released("cms11", data_quality=rows).tables["data_quality"]
+    assert [r["n_rows"] for r in out] == [None, None]
+    assert out[0]["n_nan"] is None
+    assert out[1]["n_nan"] == 0
+
+
+def test_a_share_that_gives_a_small_count_away_hides_both_arms():
+    row = {"study": "s", "covariate": "x", "n": 100, "n_missing": 0, "kind": "binary", "std_dev": 0.1, "smd": 0.1,
+           "status": "ok"}  # fmt: skip
+    rows = [row | {"group": "treated", "mean": 0.97}, row | {"group": "control", "mean": 0.5}]
+    out = released("cms11", baseline=rows).tables["baseline"]
+    assert [r["mean"] for r in out] == [None, None]
+
+
+def test_a_message_that_tells_a_small_count_is_replaced():
+    row = {"study": "s", "analysis": "main", "check": "competing", "status": "info", "term": "", "group": "",
+           "time": None, "statistic": 4, "message": "4 people died first", COUNTS: (4,)}  # fmt: skip
+    out = released("cms11", diagnostics=[row]).tables["diagnostics"][0]
+    assert "4" not in out["message"]
+    assert out["statistic"] is None
+
+
+def test_small_totals_of_a_count_outcome_are_hidden_for_places_too():
+    row = {"study": "s", "outcome": "o", "group": "treated", "time": 1.0, "estimate": 0.5, "n_units": 12, "status": "ok"}
+    rows = [row | {"total": 6.0}, row | {"total": 60.0}]
+    out = released("wonder10", people=False, series=rows).tables["series"]
+    assert [r["estimate"] for r in out] == [None, 0.5]
+
+
+def curve(exits):
+    """Points of one curve from (events, censored) per time."""
+    at_risk = sum(e + c for e, c in exits)
+    rows = []
+    for time, (events, censored) in enumerate(exits):
+        rows.append({"study": "s", "analysis": "km", "outcome": "o", "quantity": "survival", "group": "treated",
+                     "time": float(time), "n_risk": at_risk, "n_event": events, "n_censor": censored, "estimate": 1.0,
+                     "std_error": 0.0, "conf_low": 1.0, "conf_high": 1.0, "status": "ok"})  # fmt: skip
+        at_risk -= events + censored
+    return rows
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=40))
+def test_no_step_of_a_released_curve_tells_a_small_count(exits):
+    profile = PROFILES["cms11"]
+    points = coarsened(curve([(0, 0), *exits]), profile)
+    for point in points:
+        assert not profile.hides(point["n_event"] or None)
+        assert not profile.hides(point["n_censor"] or None)
+    for before, after in zip(points, points[1:], strict=False):
+        assert after["n_risk"] == before["n_risk"] - before["n_event"] - before["n_censor"]
+        assert not profile.hides(after["n_risk"] or None)
+
+
+def test_a_curve_keeps_the_steps_that_may_be_shown():
+    points = coarsened(curve([(0, 0), (20, 0), (5, 0), (6, 0), (0, 15)]), PROFILES["cms11"])
+    assert [(p["time"], p["n_event"], p["n_censor"]) for p in points] == [(0, 0, 0), (1, 20, 0), (3, 11, 0), (4, 0, 15)]
