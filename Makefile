@@ -8,7 +8,7 @@ LOCKS := run test dev
 .PHONY: report test test-all lint format bench calibrate lock clean
 
 report: .venv/installed-run ## run every shipped study and render every report
-	$(BIN)/evaluation examples --data build/data
+	$(BIN)/evaluation examples
 	$(BIN)/evaluation run $(SHIPPED)
 
 test: .venv/installed-test ## the whole test suite

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the work ran and something in it failed or was refused, 2 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -110,24 +111,26 @@ def init(name: str, *, design: Literal["panel", "cohort"]) -> int:
 
 
 @app.command(group=_EVALUATOR, sort_key=2)
-def examples(*, data: Path = Path("build/data"), as_json: AsJson = False) -> int:
-    """Write the data of the shipped studies, and their study files where studies/ lacks them.
+def examples(*, as_json: AsJson = False) -> int:
+    """Write the shipped studies into studies/ (where they are not there yet), and the data they need."""
+    import shutil
 
-    Parameters
-    ----------
-    data
-        Folder the Parquet files are written to.
-    """
-    from evaluation.data.examples import export
-    from evaluation.study.load import shipped_studies
+    from evaluation import resources
+    from evaluation.data.examples import provide
+    from evaluation.study.load import load
 
-    written = export(data)
-    written += shipped_studies(Path("studies"), data)
+    Path("studies").mkdir(exist_ok=True)
+    rows = []
+    for shipped in sorted(resources.folder("studies").glob("*.yaml")):
+        study = Path("studies") / shipped.name
+        if not study.exists():
+            shutil.copyfile(shipped, study)
+        data = provide(load(study).study, study.parent)
+        rows.append({"study": str(study), "data": os.path.relpath(data) if data else None})
     if as_json:
-        _print_json([str(p) for p in written])
+        _print_json(rows)
     else:
-        for path in written:
-            _say(str(path))
+        _table("", ("study file", "data"), [(str(r["study"]), str(r["data"] or "yours to add")) for r in rows])
     return 0
 
 

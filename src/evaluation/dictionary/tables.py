@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field as Setting
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as Setting
 
 from evaluation import resources
 from evaluation.dictionary.files import read_yaml

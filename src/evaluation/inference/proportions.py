@@ -21,6 +21,7 @@ class Arm:
 
     @property
     def risk(self) -> float:
+        """Share of people with the event."""
         return self.events / self.people
 
     @property

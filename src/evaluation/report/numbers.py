@@ -78,8 +78,10 @@ def shortened(text: str) -> str:
     def short(match: re.Match[str]) -> str:
         token = match.group()
         digits = len(token.lstrip("-").replace(".", "").lstrip("0"))
-        value = float(token)
-        return token.replace("-", MINUS) if digits <= DIGITS + 1 and "e" not in token.lower() else number(value)
+        integer = len(token.lstrip("-").partition(".")[0].lstrip("0"))
+        if digits <= DIGITS + 1 and "e" not in token.lower():
+            return token.replace("-", MINUS)
+        return number(float(token), max(DIGITS, integer))
 
     return _DECIMAL.sub(short, text)
 

@@ -33,7 +33,8 @@ def dotted(loc: Loc) -> str:
 class Document:
     """A parsed study file. Positions count lines and columns from 1.
 
-    `positions` says where a value stands (for a mapping or list: where its key stands), `keys` where its key does.
+    `positions` says where a value stands (for a mapping, a list or nothing: where its key stands), `keys` where its
+    key does.
     """
 
     path: Path
@@ -67,8 +68,9 @@ class Document:
         line, column = places.get(loc, (1, 1))
         return f"{self.path}:{line}:{column}"
 
-    def problem(self, loc: Loc, what: str, fix: str = "", severity: Severity = "error", *,
-                of_key: bool = False) -> Problem:
+    def problem(
+        self, loc: Loc, what: str, fix: str = "", severity: Severity = "error", *, of_key: bool = False
+    ) -> Problem:
         """A problem at a place in this file."""
         return Problem(self.where(loc, of_key=of_key), dotted(loc), what, fix, severity)
 
@@ -104,8 +106,14 @@ def read_document(path: Path) -> tuple[Document, list[Problem]]:
     if len(reader.positions) > _MOST_VALUES:
         raise StudyError(Problem(f"{path}:1:1", "", "the file holds far too many values; are aliases (*name) nested?"))
     if not isinstance(raw, dict):
-        raise StudyError(Problem(f"{path}:1:1", "", "a study file is made of keys with values.",
-                                 "Begin with a line such as: study: " + path.stem))
+        raise StudyError(
+            Problem(
+                f"{path}:1:1",
+                "",
+                "a study file is made of keys with values.",
+                "Begin with a line such as: study: " + path.stem,
+            )
+        )
     return Document(path, text, raw, reader.positions, reader.keys), reader.problems
 
 
@@ -118,8 +126,9 @@ def _text(path: Path) -> str:
         raise StudyError(Problem(str(path), "", "there is no such study file.")) from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise StudyError(Problem(f"{path}:{line}:1", "", "the file is not UTF-8 text.",
-                                 "Save it as UTF-8 in your editor.")) from None
+        raise StudyError(
+            Problem(f"{path}:{line}:1", "", "the file is not UTF-8 text.", "Save it as UTF-8 in your editor.")
+        ) from None
     except OSError as error:
         raise StudyError(Problem(str(path), "", f"cannot be read: {error.strerror}.")) from None
 
@@ -135,8 +144,14 @@ def _composed(path: Path, text: str) -> Node:
         raise StudyError(_syntax(path, error)) from None
     except ReaderError as error:
         line, column = text.count("\n", 0, error.position) + 1, error.position - text.rfind("\n", 0, error.position)
-        raise StudyError(Problem(f"{path}:{line}:{column}", "", "a control character stands here.",
-                                 "Delete it; a study file is plain text.")) from None
+        raise StudyError(
+            Problem(
+                f"{path}:{line}:{column}",
+                "",
+                "a control character stands here.",
+                "Delete it; a study file is plain text.",
+            )
+        ) from None
     except RecursionError:
         raise StudyError(_nested(path)) from None
     if root is None:
@@ -150,8 +165,11 @@ def _nested(path: Path) -> Problem:
 
 _SYNTAX = (  # what ruamel.yaml says, what it means to a writer, how to mend it
     ("character '\\t'", "a tab stands here; YAML indents with spaces.", "Replace it by spaces."),
-    ("mapping values are not", "a colon or an indent that does not belong here.",
-     'Quote text that holds ": ", and start keys of one level in one column.'),
+    (
+        "mapping values are not",
+        "a colon or an indent that does not belong here.",
+        'Quote text that holds ": ", and start keys of one level in one column.',
+    ),
     ("could not find expected ':'", "a line without a colon.", 'Write "key: value", with a space after the colon.'),
     ("expected ',' or ']'", "a [ that is not closed.", "Close the list with ] and part its entries by commas."),
     ("expected ',' or '}'", "a { that is not closed.", "Close it with } and part its keys by commas."),
@@ -160,18 +178,25 @@ _SYNTAX = (  # what ruamel.yaml says, what it means to a writer, how to mend it
     ("unknown escape", "a backslash in double quotes that means nothing.", "Use 'single quotes'."),
     ("undefined alias", "an alias (*name) of something never named (&name).", "Quote text that begins with *."),
     ("found another document", "a second document begins here (---).", "Write one study a file."),
-    ("expected <block end>", "this line does not fit what stands above it.",
-     "Check the indentation, and quotation marks that end before the text does."),
+    (
+        "expected <block end>",
+        "this line does not fit what stands above it.",
+        "Check the indentation, and quotation marks that end before the text does.",
+    ),
     ("", "this is not valid YAML.", "Check the indentation, quotation marks and brackets just before it."),
 )
-_OPENED = ("expected ',' or", "unexpected end of stream")  # the place to show is where it was opened
+_BEGAN = (
+    "expected ',' or",
+    "unexpected end of stream",
+    "could not find expected ':'",
+)  # the place to show is where it began
 
 
 def _syntax(path: Path, error: MarkedYAMLError) -> Problem:
     told = error.problem or ""
     what, fix = next((what, fix) for sign, what, fix in _SYNTAX if sign in told)
-    opened = any(sign in told for sign in _OPENED)
-    mark = (error.context_mark if opened else error.problem_mark) or error.problem_mark or error.context_mark
+    began = any(sign in told for sign in _BEGAN)
+    mark = (error.context_mark if began else error.problem_mark) or error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     return Problem(f"{path}:{line}:{column}", "", what, fix)
 
@@ -188,12 +213,13 @@ class _Reader:
         self.keys: dict[Loc, Position] = {}
         self.problems: list[Problem] = []
 
-    def value(self, node: Node, loc: Loc, key: Node | None = None) -> Any:
+    def value(self, node: Any, loc: Loc, key: Node | None = None) -> Any:
         """The plain value of a node; `key` is the node of its key in a mapping."""
         from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
         self.keys[loc] = _position(key or node)
-        self.positions[loc] = _position(node if isinstance(node, ScalarNode) else (key or node))
+        written = isinstance(node, ScalarNode) and (node.value != "" or node.style)
+        self.positions[loc] = _position(node) if written else self.keys[loc]
         if len(self.positions) > _MOST_VALUES:
             return None
         if isinstance(node, MappingNode):

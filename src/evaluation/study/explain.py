@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from evaluation.errors import Problem
 from evaluation.study.document import Document, Loc, dotted
-from evaluation.study.spelling import hint, listed, nearest
+from evaluation.study.spelling import hint, listed, nearest, slug
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -25,12 +25,20 @@ _EXPECTED = {
     "dict_type": "keys with values",
     "model_type": "keys with values",
     "model_attributes_type": "keys with values",
+    "string_pattern_mismatch": "an id (lower-case letters, digits and _, beginning with a letter)",
+    "string_too_short": "text",
+    "too_short": "one entry at least",
 }
 _YES, _NO = ("yes", "on", "y"), ("no", "off", "n")
 
 
-def explain(document: Document, errors: Sequence[ErrorDetails], model: type[BaseModel], base: Loc = (),
-            later: Mapping[str, str] | None = None) -> list[Problem]:
+def explain(
+    document: Document,
+    errors: Sequence[ErrorDetails],
+    model: type[BaseModel],
+    base: Loc = (),
+    later: Mapping[str, str] | None = None,
+) -> list[Problem]:
     """The problems behind pydantic's `errors` about the values at `base`, which were held against `model`.
 
     `later` maps the pattern of a key that this version does not know yet (`outcomes[].kind`) to what to do instead.
@@ -105,8 +113,17 @@ class _Explainer:
         valid = self.fields(loc[:-1])
         if ":" in key and self.document.at(loc) is None:
             return self.document.problem(loc, "a colon needs a space after it.", of_key=True)
-        return self.document.problem(loc, "unknown key" + hint(key, valid), f"Valid keys here: {listed(valid)}.",
-                                     of_key=True)
+        near = hint(key, valid) if nearest(key, valid) else self._home(loc) or "."
+        return self.document.problem(loc, f"unknown key{near}", f"Valid keys here: {listed(valid)}.", of_key=True)
+
+    def _home(self, loc: Loc) -> str:
+        """Where a key that stands in the wrong place belongs; empty when it belongs nowhere."""
+        for section, field in self.model.model_fields.items():
+            for model in _models(field.annotation):
+                if loc[-1] in model.model_fields and model is not self._model(loc[:-1]):
+                    kind = get_args(model.model_fields["type"].annotation)[0] if section == "design" else ""
+                    return f"; it belongs in {section}" + (f" of a {kind} study." if kind else ".")
+        return ""
 
     def missing(self, loc: Loc) -> Problem:
         model = self._model(loc[:-1])
@@ -124,21 +141,24 @@ class _Explainer:
         choices = [c for f in found for c in f.choices]
         if choices and len(found) == 1:
             return self._not_among(loc, value, choices)
-        expected = list(dict.fromkeys(_expected(f) for f in found))
+        expected = " or ".join(dict.fromkeys(_expected(f) for f in found))
         ending = hint(value, choices) if isinstance(value, str) else "."
         mend = _mend(value, {f.kind for f in found}) if ending == "." else ""
-        return self.document.problem(loc, f"{' or '.join(expected)}, found {described(value)}{ending}", mend)
+        return self.document.problem(loc, f"expected {expected}, found {described(value)}{ending}", mend)
 
     def _not_among(self, loc: Loc, value: Any, choices: Sequence[str]) -> Problem:
         word = {True: _YES[0], False: _NO[0]}.get(value, "") if isinstance(value, bool) else str(value)
-        return self.document.problem(loc, f"{described(value)} is not one of the values allowed" + hint(word, choices),
-                                     f"Allowed: {listed(choices)}.")
+        return self.document.problem(
+            loc,
+            f"{described(value)} is not one of the values allowed" + hint(word, choices),
+            f"Allowed: {listed(choices)}.",
+        )
 
     def _model(self, loc: Loc) -> type[BaseModel] | None:
         """The model that the mapping at `loc` is held against."""
         model: type[BaseModel] | None = self.model
         place = self.base
-        for part in loc[len(self.base):]:
+        for part in loc[len(self.base) :]:
             place = (*place, part)
             if isinstance(part, int):
                 continue
@@ -181,16 +201,10 @@ def described(value: Any) -> str:
 
 def _expected(found: _Found) -> str:
     if found.kind in _EXPECTED:
-        return f"expected {_EXPECTED[found.kind]}"
-    if found.kind == "string_pattern_mismatch":
-        return "expected an id (lower-case letters, digits and _, beginning with a letter)"
-    if found.kind == "string_too_short":
-        return "expected text"
-    if found.kind == "too_short":
-        return "expected one entry at least"
+        return _EXPECTED[found.kind]
     if found.choices:
-        return "expected " + " or ".join(f'"{c}"' for c in found.choices)
-    return found.error["msg"].removeprefix("Input ")
+        return " or ".join(f'"{c}"' for c in found.choices)
+    return found.error["msg"].removeprefix("Input should be ")
 
 
 def _mend(value: Any, kinds: set[str]) -> str:
@@ -205,9 +219,3 @@ def _mend(value: Any, kinds: set[str]) -> str:
     if "string_pattern_mismatch" in kinds:
         return f"Write {slug(str(value))}."
     return ""
-
-
-def slug(text: str) -> str:
-    """The nearest valid id: `Per-se laws` becomes `per_se_laws`."""
-    plain = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")
-    return plain if plain[:1].isalpha() else f"study_{plain}".rstrip("_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from evaluation.study.document import Document, in_file_order, read_document
 
 if TYPE_CHECKING:
     from evaluation.study.models import Study
+
+_SHIPPED_DATA = "../build/data/"  # where the studies shipped find their data in a checkout
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,11 @@ class StudyFile(Document):
 
 @dataclass(frozen=True)
 class Draft:
-    """A study file as found: everything wrong in it, and the study where nothing is."""
+    """A study file as found: everything wrong in it, and the valid study file where nothing is."""
 
     document: Document
     problems: tuple[Problem, ...]
-    study: Study | None
+    file: StudyFile | None
 
     def section(self, annotation: Any, *loc: str | int) -> Any:
         """The value at `loc` as `annotation` demands, or None where it does not fit: what can be judged alone."""
@@ -49,11 +52,9 @@ def load(path: Path) -> StudyFile:
         With every problem of the file (warnings too), in the order of its lines.
     """
     draft = read(path)
-    if draft.study is None:
+    if draft.file is None:
         raise StudyError(*draft.problems)
-    document = draft.document
-    return StudyFile(document.path, document.text, document.raw, document.positions, document.keys,
-                     draft.study, draft.problems)
+    return draft.file
 
 
 def read(path: Path) -> Draft:
@@ -68,9 +69,10 @@ def read(path: Path) -> Draft:
 
     document, problems = read_document(path)
     study, wrong = _validated(document)
-    problems = in_file_order([*problems, *wrong, *broken(document)])
-    failed = any(p.severity == "error" for p in problems)
-    return Draft(document, tuple(problems), None if failed else study)
+    found = tuple(in_file_order([*problems, *wrong, *broken(document)]))
+    if study is None or any(p.severity == "error" for p in found):
+        return Draft(document, found, None)
+    return Draft(document, found, StudyFile(**vars(document), study=study, warnings=found))
 
 
 def _validated(document: Document) -> tuple[Study | None, list[Problem]]:
@@ -111,9 +113,29 @@ def find(study: str) -> Path:
     return found
 
 
+def shipped_studies(folder: Path, data: Path) -> list[Path]:
+    """Copy the studies shipped that `folder` lacks into it, reading their data from `data`; the files written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for source in sorted(resources.folder("studies").glob("*.yaml")):
+        target = folder / source.name
+        if not target.exists():
+            text = source.read_text(encoding="utf-8").replace(
+                _SHIPPED_DATA, f"{Path(relpath(data, folder)).as_posix()}/"
+            )
+            target.write_text(text, encoding="utf-8", newline="")
+            written.append(target)
+    return written
+
+
 def _at_path(path: Path) -> Path:
-    if path.exists():
+    if path.is_file():
         return path
+    named = path.with_name(path.name + ".yaml")
+    if named.is_file():  # studies/per_se_laws, also where a folder of that name stands beside the file
+        return named
+    if path.is_dir():
+        return path  # reading it says what it is
     beside = sorted(str(p) for p in path.parent.glob("*.y*ml"))
     raise _missing(f'there is no study file "{path}"', str(path), beside)
 

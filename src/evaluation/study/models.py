@@ -16,6 +16,8 @@ Window = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Model(BaseModel):
+    """Base of all: frozen, strict about types and keys; a key left empty takes its default."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     @model_validator(mode="before")
@@ -28,6 +30,8 @@ class Model(BaseModel):
 
 
 class LogicModel(Model):
+    """How the program is meant to work, from what goes in to what changes."""
+
     inputs: list[str] = []
     activities: list[str] = []
     outputs: list[str] = []
@@ -45,12 +49,16 @@ class Intervention(Model):
 
 
 class Data(Model):
+    """Where the analysis data lie."""
+
     path: str | list[str] | None = None  # a file, a folder, a glob, or a list of them
     store: bool = False
     source: str = ""  # citation of the data, shown in the report
 
 
 class PanelDesign(Model):
+    """Units observed over periods: the columns' roles."""
+
     type: Literal["panel"]
     unit: ColumnName = Field(description="the column that names the unit observed over time")
     time: ColumnName = Field(description="the column of the period, a whole number")
@@ -63,10 +71,13 @@ class PanelDesign(Model):
 
     @property
     def cluster_column(self) -> str:
+        """The column uncertainty is clustered on."""
         return self.cluster or self.unit
 
 
 class CohortDesign(Model):
+    """People followed after an index date, one row a person: the columns' roles."""
+
     type: Literal["cohort"]
     arm: ColumnName = Field(description="the column that says who was in the program: 1 or true, else 0 or false")
     assignment: Literal["observational", "randomised"] = Field(description="randomised or observational")
@@ -86,6 +97,8 @@ Design = Annotated[PanelDesign | CohortDesign, Field(discriminator="type")]
 
 
 class Outcome(Model):
+    """What is measured, and which direction is good."""
+
     id: Identifier = Field(description="a short id that analyses refer to")
     label: Text = Field(description="what the report calls the outcome")
     column: ColumnName | None = None  # panel designs only
@@ -95,9 +108,12 @@ class Outcome(Model):
 
 
 class Analysis(Model):
+    """One estimator applied to one outcome, with its part in the argument."""
+
     id: Identifier = Field(description="a short id that the results carry")
     role: Literal["primary", "secondary", "sensitivity", "exploratory"] = Field(
-        description="primary, secondary, sensitivity or exploratory")
+        description="primary, secondary, sensitivity or exploratory"
+    )
     outcome: Identifier = Field(description="the id of one of the outcomes")
     estimator: Identifier = Field(description="an estimator's id; `evaluation methods` lists them")
     options: dict[str, Any] = {}
@@ -105,6 +121,8 @@ class Analysis(Model):
 
 
 class Diagnostics(Model):
+    """Checks of the design's assumptions, each on or off."""
+
     pretrends: bool = True
     placebo: bool = True
     honest: bool = True
@@ -112,8 +130,11 @@ class Diagnostics(Model):
 
 
 class Disclosure(Model):
+    """Which rules decide what may leave."""
+
     profile: Literal["cms11", "wonder10", "opensafely", "sacro", "none"] = Field(
-        description="cms11 or wonder10 for data about people, none for public aggregate data")
+        description="cms11 or wonder10 for data about people, none for public aggregate data"
+    )
 
 
 class Simulation(Model):
@@ -133,11 +154,15 @@ Product = Literal["brief", "full", "appendix"]
 
 
 class Report(Model):
+    """Which documents are rendered, and whom readers may ask."""
+
     products: list[Product] = ["brief", "full", "appendix"]
     contact: str = ""
 
 
 class Study(Model):
+    """A whole study file."""
+
     study: Identifier = Field(description="the study's id, which is the file's name without .yaml")
     title: Text = Field(description="the title of the report")
     question: Text = Field(description="the question the study answers, in one sentence")
@@ -146,7 +171,8 @@ class Study(Model):
     design: Design = Field(description="type (panel or cohort) and the columns' roles")
     outcomes: Annotated[list[Outcome], Field(min_length=1)] = Field(description="a list of outcomes")
     analyses: Annotated[list[Analysis], Field(min_length=1)] = Field(
-        description="a list of analyses, one of them with role primary")
+        description="a list of analyses, one of them with role primary"
+    )
     disclosure: Disclosure = Field(description="the disclosure profile, such as {profile: cms11}")
     labels: dict[str, str] = {}  # what the report calls a column
     diagnostics: Diagnostics = Diagnostics()
@@ -157,6 +183,7 @@ class Study(Model):
     report: Report = Report()
 
     def outcome(self, identifier: str) -> Outcome:
+        """The outcome with this id."""
         return next(o for o in self.outcomes if o.id == identifier)
 
     @property

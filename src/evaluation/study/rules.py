@@ -10,14 +10,26 @@ from typing import Any
 
 from evaluation.errors import Problem
 from evaluation.study.document import Document, Loc
-from evaluation.study.spelling import hint, listed
+from evaluation.study.spelling import hint, listed, nearest
 
 ROLES = ("primary", "secondary", "sensitivity", "exploratory")
 PROFILES = ("none", "cms11", "wonder10")
 _READY_MADE = "give ready-made analysis data, one row a person, with data.path."
-_WITH_STORE = ("data.store", "data.tables", "data.as_of", "design.index", "design.comparison", "design.clean_window",
-               "design.at_risk", "outcomes[].kind", "outcomes[].marker", "outcomes[].offence", "outcomes[].date_basis",
-               "outcomes[].windows", "outcomes[].competing")
+_WITH_STORE = (
+    "data.store",
+    "data.tables",
+    "data.as_of",
+    "design.index",
+    "design.comparison",
+    "design.clean_window",
+    "design.at_risk",
+    "outcomes[].kind",
+    "outcomes[].marker",
+    "outcomes[].offence",
+    "outcomes[].date_basis",
+    "outcomes[].windows",
+    "outcomes[].competing",
+)
 LATER = dict.fromkeys(_WITH_STORE, _READY_MADE)  # patterns of keys not in the models, and what to do instead
 
 
@@ -28,24 +40,45 @@ def from_store(document: Document) -> bool:
 
 def broken(document: Document) -> Iterator[Problem]:
     """Every problem between keys, and every key whose feature this version lacks."""
-    for rule in (_stem, _primary, _analyses_ids, _outcome_ids, _references, _panel_outcomes, _cohort_outcomes,
-                 _exposure, _competing, _repeats, _roles_of_columns, _path, _later, _profile, _diagnostics):
+    for rule in (
+        _stem,
+        _primary,
+        _analyses_ids,
+        _outcome_ids,
+        _references,
+        _panel_outcomes,
+        _cohort_outcomes,
+        _exposure,
+        _competing,
+        _repeats,
+        _roles_of_columns,
+        _path,
+        _later,
+        _profile,
+        _diagnostics,
+    ):
         yield from rule(document)
 
 
 def _stem(document: Document) -> Iterator[Problem]:
     study, stem = document.at(("study",)), document.path.stem
     if isinstance(study, str) and study != stem:
-        yield document.problem(("study",), f'is "{study}", but the file is called {document.path.name}.',
-                               f'Write "{stem}", or rename the file to {study}.yaml.')
+        yield document.problem(
+            ("study",),
+            f'is "{study}", but the file is called {document.path.name}.',
+            f'Write "{stem}", or rename the file to {study}.yaml.',
+        )
 
 
 def _primary(document: Document) -> Iterator[Problem]:
     analyses = document.entries("analyses")
     roles = [a.get("role") for _, a in analyses]
     if analyses and "primary" not in roles and all(r in ROLES for r in roles):
-        yield document.problem(("analyses",), "none of the analyses is the primary one.",
-                               "Give the analysis that answers the question role: primary.")
+        yield document.problem(
+            ("analyses",),
+            "none of the analyses is the primary one.",
+            "Give the analysis that answers the question role: primary.",
+        )
 
 
 def _analyses_ids(document: Document) -> Iterator[Problem]:
@@ -61,26 +94,38 @@ def _same_id(document: Document, section: str) -> Iterator[Problem]:
     for i, entry in document.entries(section):
         name = entry.get("id")
         if isinstance(name, str) and first.setdefault(name, i) != i:
-            yield document.problem((section, i, "id"), f'"{name}" is the id of {section}[{first[name]}] too.',
-                                   "Give each its own id.")
+            yield document.problem(
+                (section, i, "id"), f'"{name}" is the id of {section}[{first[name]}] too.', "Give each its own id."
+            )
 
 
 def _references(document: Document) -> Iterator[Problem]:
-    known = [o["id"] for _, o in document.entries("outcomes") if isinstance(o.get("id"), str)]
+    known = list(dict.fromkeys(o["id"] for _, o in document.entries("outcomes") if isinstance(o.get("id"), str)))
     for i, analysis in document.entries("analyses"):
         name = analysis.get("outcome")
         if isinstance(name, str) and known and name not in known:
-            yield document.problem(("analyses", i, "outcome"), f'there is no outcome "{name}"' + hint(name, known),
-                                   f"Outcomes of this study: {listed(known)}.")
+            yield document.problem(
+                ("analyses", i, "outcome"),
+                f'there is no outcome "{name}"' + hint(name, known),
+                f"Outcomes of this study: {listed(known)}.",
+            )
 
 
 def _panel_outcomes(document: Document) -> Iterator[Problem]:
     if document.at(("design", "type")) != "panel":
         return
     for i, outcome in document.entries("outcomes"):
-        if outcome.get("column") is None:
-            yield document.problem(("outcomes", i, "column"), "this key is missing.",
-                                   "Add it: the column of the outcome, which a panel design needs.")
+        if _absent(outcome, "column"):
+            yield document.problem(
+                ("outcomes", i, "column"),
+                "this key is missing.",
+                "Add it: the column of the outcome, which a panel design needs.",
+            )
+
+
+def _absent(mapping: dict[str, Any], key: str) -> bool:
+    """Whether a key was left out or left empty, rather than misspelt, which is told elsewhere."""
+    return mapping.get(key) in (None, "", []) and nearest(key, [k for k in mapping if k != key]) is None
 
 
 def _cohort_outcomes(document: Document) -> Iterator[Problem]:
@@ -90,21 +135,41 @@ def _cohort_outcomes(document: Document) -> Iterator[Problem]:
     entries = document.entries("outcomes")
     for i, outcome in entries:
         if outcome.get("column") not in (None, event):
-            yield document.problem(("outcomes", i, "column"), "is for panel designs; a cohort's outcome is design.event.",
-                                   "Delete the line.", of_key=True)
+            yield document.problem(
+                ("outcomes", i, "column"),
+                "is for panel designs; here design.event is the outcome.",
+                "Delete the line.",
+                of_key=True,
+            )
         if outcome.get("type") not in (None, "binary"):
-            yield document.problem(("outcomes", i, "type"), "a cohort's outcome is an event, which happens or does not.",
-                                   "Delete the line.")
+            yield document.problem(
+                ("outcomes", i, "type"), "a cohort's outcome is an event: yes or no.", "Delete the line."
+            )
     if len(entries) > 1:
-        yield document.problem(("outcomes", entries[1][0]), "ready-made cohort data hold one outcome, design.event.",
-                               "Write one study file for each outcome.")
+        yield document.problem(
+            ("outcomes", entries[1][0]),
+            "ready-made cohort data hold one outcome, design.event.",
+            "Write one study file for each outcome.",
+        )
 
 
 def _exposure(document: Document) -> Iterator[Problem]:
     for i, outcome in document.entries("outcomes"):
         if outcome.get("exposure") is not None and outcome.get("type") not in ("count", "rate"):
-            yield document.problem(("outcomes", i, "exposure"), "an exposure is for an outcome of type count or rate.",
-                                   "Set type: count, or delete the line.", of_key=True)
+            yield document.problem(
+                ("outcomes", i, "exposure"),
+                "an exposure is for an outcome of type count or rate.",
+                "Set type: count, or delete the line.",
+                of_key=True,
+            )
+        elif outcome.get("exposure") is not None:
+            yield document.problem(
+                ("outcomes", i, "exposure"),
+                "no estimator of this version uses an exposure: the column of the outcome is compared as it stands.",
+                "For rates, name a column that holds the outcome divided by its exposure.",
+                "warning",
+                of_key=True,
+            )
 
 
 def _competing(document: Document) -> Iterator[Problem]:
@@ -150,8 +215,9 @@ def _roles_of_columns(document: Document) -> Iterator[Problem]:
         column = design.get(role)
         if isinstance(column, str) and taken.setdefault(column, role) != role:
             yield _two_roles(document, ("design", role), column, taken[column])
-    yield from (_two_roles(document, loc, column, taken[column])
-                for loc, column in _other_columns(document) if column in taken)
+    yield from (
+        _two_roles(document, loc, column, taken[column]) for loc, column in _other_columns(document) if column in taken
+    )
 
 
 def _other_columns(document: Document) -> Iterator[tuple[Loc, str]]:
@@ -171,31 +237,46 @@ def _two_roles(document: Document, loc: Loc, column: str, role: str) -> Problem:
 
 def _path(document: Document) -> Iterator[Problem]:
     data = document.at(("data",))
-    if isinstance(data, dict) and not data.get("path") and data.get("path") != {} and not from_store(document):
-        yield document.problem(("data", "path"), "this key is missing.",
-                               "Add it: a Parquet file, a folder of them or a glob, relative to the study file.")
+    if isinstance(data, dict) and _absent(data, "path") and not from_store(document):
+        yield document.problem(
+            ("data", "path"),
+            "this key is missing.",
+            "Add it: a Parquet file, a folder of them or a glob, relative to the study file.",
+        )
 
 
 def _later(document: Document) -> Iterator[Problem]:
     if from_store(document):
         yield document.problem(("data", "store"), "is not available in this version;", _READY_MADE, of_key=True)
-    for key, instead in (("gates", "a failed check is reported and nothing is withheld."),
-                         ("subgroups", "write a study file for each subgroup, with data of that subgroup."),
-                         ("costs", "the report is written without costs.")):
+    for key, instead in (
+        ("gates", "a failed check is reported and nothing is withheld."),
+        ("subgroups", "write a study file for each subgroup, with data of that subgroup."),
+        ("costs", "the report is written without costs."),
+    ):
         if document.at((key,)):
-            yield document.problem((key,), "is not available in this version;", f"leave it empty: {instead}", of_key=True)
+            yield document.problem(
+                (key,), "is not available in this version;", f"leave it empty: {instead}", of_key=True
+            )
 
 
 def _profile(document: Document) -> Iterator[Problem]:
     profile = document.at(("disclosure", "profile"))
     if profile in ("opensafely", "sacro"):
-        yield document.problem(("disclosure", "profile"), f'"{profile}" is not available in this version;',
-                               f"choose one of: {listed(PROFILES)}.")
+        yield document.problem(
+            ("disclosure", "profile"),
+            f'"{profile}" is not available in this version;',
+            f"choose one of: {listed(PROFILES)}.",
+        )
 
 
 def _diagnostics(document: Document) -> Iterator[Problem]:
     asked = document.at(("diagnostics",))
     for name in ("placebo", "honest", "leave_one_out"):
         if isinstance(asked, dict) and asked.get(name) is True:
-            yield document.problem(("diagnostics", name), "is not available in this version;",
-                                   "the results will not have it.", "warning", of_key=True)
+            yield document.problem(
+                ("diagnostics", name),
+                "is not available in this version;",
+                "the results will not have it.",
+                "warning",
+                of_key=True,
+            )

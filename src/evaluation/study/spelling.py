@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 
@@ -23,3 +24,10 @@ def hint(word: str, valid: Iterable[str]) -> str:
 def listed(words: Iterable[str]) -> str:
     """Words as they stand in a message; `none` for an empty list."""
     return ", ".join(words) or "none"
+
+
+def slug(text: str) -> str:
+    """The nearest valid id: `Per-se laws` becomes `per_se_laws`."""
+    plain = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")
+    named = plain if plain[:1].isalpha() else f"study_{plain}".rstrip("_")
+    return f"{named}_study" if named in ("null", "true", "false") else named

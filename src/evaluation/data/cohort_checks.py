@@ -1,0 +1,225 @@
+"""What must hold of a cohort's rows before anything is estimated from them; every breach found, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evaluation.data.engine import FLOATS, Source, quoted
+from evaluation.errors import Problem, Severity
+from evaluation.study.models import CohortDesign
+
+MOST_VALUES = 6  # more different values are no arms or event codes, and might tell people apart
+
+
+def problems(design: CohortDesign, source: Source) -> list[Problem]:
+    """Everything about the data that does not fit a cohort design. The columns named must exist.
+
+    `where` is empty and `key` the study file's (`design.arm`). Messages give counts, and values of the arm and of
+    event codes only; they never echo a person's id.
+    """
+    found = list(_types(design, source))
+    if found:
+        return found
+    checks = _Checks(design, source)
+    return [*checks.roles(), *checks.arm(), *checks.times(), *checks.events(), *checks.people(), *checks.follow_up(),
+            *checks.covariates(), *checks.windows()]  # fmt: skip
+
+
+def _plural(count: int, noun: str, plural: str = "") -> str:
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def _people(count: int) -> str:
+    return _plural(count, "person", "people")
+
+
+def _types(design: CohortDesign, source: Source) -> Iterator[Problem]:
+    """Columns that must hold numbers and do not; the arm is judged by its values."""
+    durations = [("design.time", design.time), *([("design.follow_up", design.follow_up)] if design.follow_up else [])]
+    codes = [("design.event", design.event), *(("design.covariates", c) for c in design.covariates)]
+    for key, column in (*durations, *codes):
+        kind = source.columns[column]
+        if not source.is_number(column) or (kind == "BOOLEAN" and (key, column) in durations):
+            yield Problem(
+                "", key, f"the column `{column}` holds {kind}, not numbers;", _type_fix(key, design.time_unit)
+            )
+
+
+def _type_fix(key: str, time_unit: str) -> str:
+    if key == "design.event":
+        return "write 0 for censored, 1 for the outcome, and other whole numbers for competing events."
+    if key == "design.covariates":
+        return "write each category as its own 0/1 column."
+    return f"write the number of {time_unit}s since the index date."
+
+
+def _number(source: Source, column: str) -> str:
+    return f"CAST({source.value(column)} AS DOUBLE)"
+
+
+@dataclass(frozen=True)
+class _Checks:
+    """The checks of one cohort, each a set-based query."""
+
+    design: CohortDesign
+    source: Source
+
+    def _count(self, *conditions: str) -> tuple[int, ...]:
+        """How many rows meet each condition."""
+        parts = ", ".join(f"count(*) FILTER ({c})" for c in conditions)
+        return tuple(int(n) for n in self.source.query(f"SELECT {parts} FROM {self.source.scan}")[0])
+
+    def _missing(self, key: str, column: str) -> Iterator[Problem]:
+        (count,) = self._count(f"{self.source.value(column)} IS NULL")
+        if count:
+            yield _warning(key, f"{_people(count)} without a value in `{column}`.", "They are dropped, and counted.")
+
+    def roles(self) -> Iterator[Problem]:
+        """Columns with two roles that exclude each other."""
+        design = self.design
+        taken = {design.arm: "the arm", design.time: "the time", design.event: "the event"}
+        if design.follow_up:
+            taken[design.follow_up] = "the follow-up"
+        for name in design.covariates:
+            if name in taken:
+                what = f"the covariate `{name}` is {taken[name]} as well."
+                yield Problem("", "design.covariates", what, "Leave it out of the covariates.")
+            elif name == "arm":
+                what = "a covariate called `arm` cannot be told from the treatment in the results."
+                yield Problem("", "design.covariates", what, "Rename the column.")
+
+    def arm(self) -> Iterator[Problem]:
+        """The arm holds 0 and 1 (or false and true), and both."""
+        column = self.source.value(self.design.arm)
+        rows = self.source.query(
+            f"SELECT CAST({column} AS VARCHAR), TRY_CAST({column} AS DOUBLE), count(*) FROM {self.source.scan} "
+            f"WHERE {column} IS NOT NULL GROUP BY 1, 2 ORDER BY 1 LIMIT {MOST_VALUES + 1}"
+        )
+        text = self.source.columns[self.design.arm] == "VARCHAR"
+        if text or any(number not in (0.0, 1.0) for _, number, _ in rows):
+            what = f"the arm `{self.design.arm}` must be 1 (treated) or 0 (comparison); it holds "
+            yield Problem("", "design.arm", what + _listed([(v, n) for v, _, n in rows]) + ".",
+                          "Code the arm as 0 and 1, or as false and true.")  # fmt: skip
+            return
+        people = {int(number): n for _, number, n in rows}
+        for code, name in ((1, "treated (1)"), (0, "in the comparison (0)")):
+            if code not in people:
+                what = f"nobody is {name} in `{self.design.arm}`: there is no valid comparison."
+                yield Problem("", "design.arm", what, "Both arms need people.")
+        yield from self._missing("design.arm", self.design.arm)
+
+    def times(self) -> Iterator[Problem]:
+        """Durations are finite and not negative."""
+        time = _number(self.source, self.design.time)
+        negative, infinite = self._count(f"{time} < 0 AND isfinite({time})", f"isinf({time})")
+        yield from self._durations("design.time", self.design.time, negative, infinite)
+        yield from self._missing("design.time", self.design.time)
+
+    def _durations(self, key: str, column: str, negative: int, infinite: int) -> Iterator[Problem]:
+        if negative:
+            what = f"{_people(negative)} with a negative duration in `{column}`."
+            yield Problem("", key, what, "A duration counts from the index date; correct or leave out these rows.")
+        if infinite:
+            what = f"{_people(infinite)} with an infinite duration in `{column}`."
+            yield Problem("", key, what, "Leave unknown durations empty.")
+
+    def events(self) -> Iterator[Problem]:
+        """Event codes are 0, 1 and those declared in `competing`, which declares neither 0 nor 1, nor one twice."""
+        codes = list(self.design.competing.values())
+        if len(set(codes)) < len(codes) or {0, 1} & set(codes):
+            what = "the code of a competing event must be its own, and neither 0 (censored) nor 1 (the outcome)."
+            yield Problem("", "design.competing", what, "Give each competing event a whole number from 2 on.")
+        declared = sorted({0, 1, *codes})
+        event = _number(self.source, self.design.event)
+        found = self.source.query(
+            f"SELECT {event}, count(*) FROM {self.source.scan} WHERE {event} IS NOT NULL GROUP BY 1 ORDER BY 1"
+        )
+        strange = [(f"{code:g}", n) for code, n in found if code not in declared]
+        if strange:
+            what = f"event codes that are not declared in `{self.design.event}`: {_listed(strange)}."
+            fix = "0 is censored, 1 the outcome; declare others, like competing: {death: 2}."
+            yield Problem("", "design.event", what, fix)
+        elif not any(code == 1 for code, _ in found):
+            what = f"nobody has the outcome (code 1) in `{self.design.event}`."
+            yield _warning("design.event", what, "Nothing can be compared; is the coding right?")
+        yield from self._missing("design.event", self.design.event)
+
+    def people(self) -> Iterator[Problem]:
+        """One row a person; every person in a cluster where the design has clusters."""
+        if self.design.person:
+            column = self.source.value(self.design.person)
+            repeated = self.source.query(
+                f"SELECT count(*) FROM (SELECT {column} AS p FROM {self.source.scan} WHERE p IS NOT NULL "
+                "GROUP BY p HAVING count(*) > 1)"
+            )[0][0]
+            if repeated:
+                what = f"{_people(repeated)} with more than one row in the data."
+                fix = "A cohort has one row a person: keep the first index date of each."
+                yield Problem("", "design.person", what, fix)
+            (unknown,) = self._count(f"{column} IS NULL")
+            if unknown:
+                what = f"{_plural(unknown, 'row')} without an id in `{self.design.person}`."
+                yield _warning("design.person", what, "Each is counted as a person of its own.")
+        if self.design.cluster:
+            yield from self._missing("design.cluster", self.design.cluster)
+
+    def follow_up(self) -> Iterator[Problem]:
+        """Nobody can be observed for longer than they could be followed."""
+        if not self.design.follow_up:
+            return
+        time, reach = _number(self.source, self.design.time), _number(self.source, self.design.follow_up)
+        below_zero = f"{reach} < 0 AND isfinite({reach})"
+        shorter, negative, infinite, unknown = self._count(
+            f"{reach} < {time}", below_zero, f"isinf({reach})", f"{reach} IS NULL"
+        )
+        yield from self._durations("design.follow_up", self.design.follow_up, negative, infinite)
+        if shorter:
+            what = f"{_people(shorter)} with `{self.design.follow_up}` shorter than `{self.design.time}`."
+            fix = "Potential follow-up runs to the data cut-off, so it is never shorter than the time observed."
+            yield Problem("", "design.follow_up", what, fix)
+        if unknown:
+            what = f"{_people(unknown)} without a value in `{self.design.follow_up}`."
+            yield _warning("design.follow_up", what, "They are eligible for no window, and counted.")
+
+    def covariates(self) -> Iterator[Problem]:
+        """Missing covariates are said, infinite ones refused."""
+        for name in self.design.covariates:
+            infinite = f"isinf({quoted(name)})" if self.source.columns[name] in FLOATS else "false"
+            missing, endless = self._count(f"{self.source.value(name)} IS NULL", infinite)
+            if endless:
+                what = f"{_people(endless)} with an infinite value in `{name}`."
+                yield Problem("", "design.covariates", what, "Leave unknown values empty.")
+            if missing:
+                what = f"{_people(missing)} without a value in `{name}`."
+                yield _warning("design.covariates", what, "Analyses that use it drop them, and count them.")
+
+    def windows(self) -> Iterator[Problem]:
+        """Windows that no one, or no one in an arm, is followed for."""
+        column = self.design.follow_up or self.design.time
+        arm = f"TRY_CAST({self.source.value(self.design.arm)} AS DOUBLE)"
+        longest = self.source.query(
+            f"SELECT max({_number(self.source, column)}) FILTER ({arm} = 1), "
+            f"max({_number(self.source, column)}) FILTER ({arm} = 0) FROM {self.source.scan}"
+        )[0]
+        if None in longest:
+            return
+        unit = self.design.time_unit
+        for window in self.design.windows:
+            if window > max(longest):
+                what = f"the window {window:g} is longer than the longest follow-up ({max(longest):g} {unit}s)."
+                severity: Severity = "error" if self.design.follow_up else "warning"
+                yield Problem("", "design.windows", what, "Leave the window out.", severity)
+            elif window > min(longest):
+                what = f"the window {window:g} is longer than one of the arms is followed ({min(longest):g} {unit}s)."
+                yield _warning("design.windows", what, "Nothing can be compared at this window.")
+
+
+def _listed(values: list[tuple[str, int]]) -> str:
+    if len(values) > MOST_VALUES:
+        return f"more than {MOST_VALUES} different values"
+    return ", ".join(f"{value} ({_people(count)})" for value, count in values) or "nothing"
+
+
+def _warning(key: str, what: str, fix: str) -> Problem:
+    return Problem("", key, what, fix, "warning")

@@ -1,0 +1,48 @@
+"""Units observed over periods: which column plays which part, and the SQL that reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evaluation.data.engine import Source
+from evaluation.data.panel_checks import problems
+from evaluation.data.series import series
+from evaluation.study.models import PanelDesign
+
+__all__ = ["Panel", "problems", "series"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel over Parquet: nothing is read until an estimator asks for moments.
+
+    `cohort` is the first treated period of a unit; empty or 0 = never treated. What must hold of the data (whole
+    periods, one row a unit and period, one cohort and one cluster a unit) is checked by `problems`.
+    """
+
+    source: Source
+    unit: str
+    time: str
+    cohort: str
+    cluster: str
+    weights: str | None = None
+
+    @classmethod
+    def of(cls, design: PanelDesign, source: Source) -> Panel:
+        """The panel that a study's design describes over `source`."""
+        return cls(source, design.unit, design.time, design.cohort, design.cluster_column, design.weights)
+
+    @property
+    def clustered_by_unit(self) -> bool:
+        """Whether every unit is its own cluster."""
+        return self.cluster == self.unit
+
+    def rows(self, outcome: str) -> str:
+        """SQL of the rows: unit `u`, period `t`, cohort `g` (0 = never), cluster `c`, weight `w`, outcome `y`."""
+        value = self.source.value
+        weight = f"CAST({value(self.weights)} AS DOUBLE)" if self.weights else "1.0::DOUBLE"
+        return (
+            f"SELECT {value(self.unit)} AS u, CAST({value(self.time)} AS BIGINT) AS t, "
+            f"coalesce(CAST({value(self.cohort)} AS BIGINT), 0) AS g, {value(self.cluster)} AS c, "
+            f"{weight} AS w, CAST({value(outcome)} AS DOUBLE) AS y FROM {self.source.scan}"
+        )

@@ -1,0 +1,67 @@
+"""The raw outcome by group and period, before any model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from evaluation.data.exact import power, whole_sum
+from evaluation.results import Row
+
+if TYPE_CHECKING:
+    from evaluation.data.panel import Panel
+    from evaluation.study.models import Outcome
+
+Cells = dict[int, tuple[int, int, int, int]]  # period: units, sums of weights, of weighted and of plain outcomes
+
+
+def _groups(cohort: int, first: int, last: int) -> list[str]:
+    """Groups a cohort belongs to; none for those treated from the first period on."""
+    if cohort == 0 or cohort > last:
+        return ["control"]
+    return ["treated", f"cohort:{cohort}"] if cohort > first else []
+
+
+def _group_order(name: str) -> tuple[int, int]:
+    kind, _, cohort = name.partition(":")
+    return ("treated", "control", "cohort").index(kind), int(cohort or 0)
+
+
+def _added(cells: Cells, period: int, sums: tuple[int, int, int, int]) -> None:
+    before = cells.get(period, (0, 0, 0, 0))
+    units, weights, weighted, plain = (a + b for a, b in zip(before, sums, strict=True))
+    cells[period] = (units, weights, weighted, plain)
+
+
+def series(panel: Panel, outcome: Outcome) -> list[Row]:
+    """Mean outcome by period: of units `treated` within the span, of `control` units, and of each `cohort:<g>`.
+
+    Units treated from the first period on are in none of them; units that adopt after the last period are
+    `control`. The mean is weighted where the panel has weights; `total` is the plain sum of a count.
+    """
+    assert outcome.column is not None  # noqa: S101 - a panel's outcome names its column
+    rows = f"(SELECT * FROM ({panel.rows(outcome.column)}) WHERE y IS NOT NULL AND w > 0)"
+    facts = panel.source.query(f"SELECT count(*), min(t), max(t), max(abs(y)), max(w) FROM {rows}")
+    n, first, last, largest, heaviest = facts[0]
+    if not n:
+        return []
+    by_weight, by_outcome = power(heaviest, n), power(largest * max(heaviest, 1.0), n)
+    cells = panel.source.query(
+        f"SELECT g, t, count(*), {whole_sum('w', by_weight)}, {whole_sum('w * y', by_outcome)}, "
+        f"{whole_sum('y', by_outcome)} FROM {rows} GROUP BY g, t"
+    )
+    found: dict[str, Cells] = defaultdict(dict)
+    for cohort, period, *sums in sorted(cells):
+        for group in _groups(cohort, first, last):
+            _added(found[group], period, (sums[0], sums[1], sums[2], sums[3]))
+    return [
+        {
+            "group": group,
+            "time": float(period),
+            "estimate": (weighted / weights) * 2.0 ** (by_weight - by_outcome),
+            "n_units": units,
+            "total": round(plain * 2.0**-by_outcome) if outcome.type == "count" else None,
+        }
+        for group in sorted(found, key=_group_order)
+        for period, (units, weights, weighted, plain) in sorted(found[group].items())
+    ]

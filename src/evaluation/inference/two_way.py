@@ -1,0 +1,131 @@
+"""Least squares with unit and period effects, exact from a panel's moments.
+
+Within a cohort all units have the same regressors, so the normal equations need one T × T matrix a cohort: the sum
+over units of what is left of the period indicators after the unit's (weighted) mean is taken out. Scores need the
+outcome's deviations from unit means, which are already orthogonal to unit effects; the regressors themselves need
+no demeaning there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluation.errors import NotEstimable
+from evaluation.inference.covariance import cluster_sums, cr1_factor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from evaluation.data.moments import Floats, Mask, PanelMoments
+
+ABSORBED = (
+    "Treatment cannot be told apart from unit and period effects: no untreated unit is observed in periods "
+    "in which others change their treatment."
+)
+COLLINEAR = 1e-9  # share of a column's own variation that must be left after the columns before it
+
+
+@dataclass(frozen=True)
+class TwoWayFit:
+    """Coefficients (P,) and their CR1 covariance (P, P); NaN where a column was dropped as collinear."""
+
+    coefficients: Floats
+    covariance: Floats
+    identified: Mask
+    n_obs: int
+    n_clusters: int
+    factor: float
+
+
+def two_way(moments: PanelMoments, design: Floats) -> TwoWayFit:
+    """Fit y_it = unit effect + period effect + design · b by weighted least squares, CR1 by cluster.
+
+    `design` is (J, T, P): the regressors of the J cohorts, in the order of `np.unique(moments.cohort)`. A column
+    that is a combination of those before it (and the effects) is dropped. Units with one period must be gone.
+
+    Raises
+    ------
+    NotEstimable
+        With one cluster, no more observations than parameters, or no column left.
+    """
+    cohorts, of_row = np.unique(moments.cohort, return_inverse=True)
+    periods = np.eye(len(moments.times))[:, 1:]
+    full = np.concatenate([np.broadcast_to(periods, (len(cohorts), *periods.shape)), design], axis=2)
+    rows = [np.flatnonzero(of_row == j) for j in range(len(cohorts))]
+    within = _within(moments)
+    normal, size = _normal(moments, full, rows)
+    kept = independent(normal, size)
+    right = sum((x.T @ within[r].sum(axis=0) for x, r in zip(full, rows, strict=True)), np.zeros(full.shape[2]))
+    solution = np.zeros(full.shape[2])
+    solution[kept] = np.linalg.solve(normal[np.ix_(kept, kept)], right[kept])
+    columns = np.arange(periods.shape[1], full.shape[2])
+    identified = kept[columns]
+    if not identified.any():
+        raise NotEstimable(ABSORBED)
+    factor = _factor(moments, int(identified.sum()))
+    bread = np.zeros((full.shape[2], int(identified.sum())))
+    bread[kept] = np.linalg.inv(normal[np.ix_(kept, kept)])[:, -bread.shape[1] :]
+    scores = _scores(moments, within, full, rows, solution, bread)
+    covariance = np.full((len(columns), len(columns)), np.nan)
+    covariance[np.ix_(identified, identified)] = factor * (scores.T @ scores)
+    return TwoWayFit(
+        np.where(identified, solution[columns], np.nan), covariance, identified,
+        int(moments.counts.sum()), moments.n_clusters, factor)  # fmt: skip
+
+
+def _factor(moments: PanelMoments, regressors: int) -> float:
+    clusters, observations = moments.n_clusters, int(moments.counts.sum())
+    parameters = regressors + len(moments.times)
+    if clusters < 2:
+        raise NotEstimable("All rows are in one cluster, so uncertainty cannot be reckoned.")
+    if observations <= parameters:
+        raise NotEstimable(f"{observations} observations are too few for {parameters} parameters.")
+    return cr1_factor(clusters, observations, parameters)
+
+
+def _within(moments: PanelMoments) -> Floats:
+    """Weighted deviations of the outcome from unit means, summed over each row's units (R, T)."""
+    mean = moments.sums.sum(axis=1) / moments.weights.sum(axis=1)
+    deviations: Floats = moments.sums - moments.weights * mean[:, None]
+    return deviations
+
+
+def _normal(moments: PanelMoments, design: Floats, rows: list[NDArray[np.intp]]) -> tuple[Floats, Floats]:
+    """The normal equations' matrix (K, K) with unit effects taken out, and each column's plain sum of squares (K,)."""
+    k = design.shape[2]
+    matrix, size = np.zeros((k, k)), np.zeros(k)
+    for x, r in zip(design, rows, strict=True):
+        weights = moments.weights[r]
+        total = weights.sum(axis=0)
+        inner = np.diag(total) - (weights / weights.sum(axis=1, keepdims=True)).T @ weights
+        matrix += x.T @ inner @ x
+        size += total @ x**2
+    return matrix, size
+
+
+def independent(matrix: Floats, size: Floats) -> Mask:
+    """Which columns of a Gram matrix (K, K) are no combination of earlier ones; `size` (K,) is each column's scale."""
+    scale = np.sqrt(np.where(size > 0, size, 1.0))
+    left = matrix / np.outer(scale, scale)
+    kept = np.zeros(len(size), dtype=np.bool_)
+    for j in range(len(size)):
+        pivot = left[j, j]
+        if pivot > COLLINEAR:
+            kept[j] = True
+            left = left - np.outer(left[:, j], left[j]) / pivot
+    return kept
+
+
+def _scores(
+    moments: PanelMoments, within: Floats, design: Floats, rows: list[NDArray[np.intp]], solution: Floats, bread: Floats
+) -> Floats:
+    """Each cluster's contribution to the coefficients' error (G, P)."""
+    found = np.zeros((len(within), bread.shape[1]))
+    for x, r in zip(design, rows, strict=True):
+        weights, fitted = moments.weights[r], x @ solution
+        centred = fitted - (weights @ fitted / weights.sum(axis=1))[:, None]
+        found[r] = (within[r] - weights * centred) @ (x @ bread)
+    return cluster_sums(found, moments.cluster)

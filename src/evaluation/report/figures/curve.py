@@ -1,0 +1,134 @@
+"""Cumulative incidence by group over follow-up, with bands and the numbers still followed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluation.report.figures.figure import COMPARISON, INK, PROGRAM, QUIET, Figure, end_labels
+from evaluation.report.headline import Headline
+from evaluation.report.numbers import number, per, whole
+from evaluation.report.released import Released
+from evaluation.report.words import HIDDEN, lower_first, upper_first
+from evaluation.results import Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+GROUPS = ("control", "treated", "all")
+COLOURS = {"control": COMPARISON, "treated": PROGRAM, "all": INK}
+DASHES = {"control": (5, 2), "treated": (), "all": ()}
+
+
+def _incidence(row: Row, column: str) -> float | None:
+    value = row[column]
+    if value is None:
+        return None
+    return 100 * (1 - float(value)) if row["quantity"] == "survival" else 100 * float(value)
+
+
+def _rows(released: Released, head: Headline) -> list[Row]:
+    """The curve of the main outcome: the primary analysis's own, else the first analysis that has one."""
+    rows = released.rows("curve", outcome=head.analysis.outcome)
+    order = [head.analysis.id, *(a.id for a in released.study.analyses)]
+    analysis = next((a for a in order if any(r["analysis"] == a for r in rows)), None)
+    return [r for r in rows if r["analysis"] == analysis]
+
+
+def curve(released: Released, head: Headline) -> Figure | None:
+    """The figure, or None where no curve was released with any figure in it."""
+    rows = _rows(released, head)
+    groups = {g: sorted((r for r in rows if r["group"] == g), key=lambda r: float(r["time"])) for g in GROUPS}
+    shown = {g: rs for g, rs in groups.items() if any(_incidence(r, "estimate") is not None for r in rs)}
+    if not shown:
+        return None
+    label = lower_first(head.outcome.label)
+    caption = f"Share of {released.people} with {label} over time since the start of follow-up, by group"
+    banded = any(r["conf_low"] is not None for rs in shown.values() for r in rs)
+    caption += ", with 95% plausible ranges." if banded else "."
+    columns = ["Group", f"Time ({released.time_unit}s)", "Share with the outcome, of every 100", "Low", "High", "Still followed"]
+
+    def draw(canvas: Canvas) -> None:
+        upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=[5, 0.42 * len(shown) + 0.35])
+        _draw_curves(upper, released, shown, label)
+        _draw_at_risk(lower, released, shown)
+
+    height = 3.3 + 0.25 * len(shown)
+    return Figure("curve", caption, _alt(released, shown, label), columns, _data(released, shown), height, draw)
+
+
+def _steps(rows: list[Row], column: str) -> tuple[list[float], list[float]]:
+    points = [(float(r["time"]), v) for r in rows if (v := _incidence(r, column)) is not None]
+    if not points or points[0][0] > 0:
+        points.insert(0, (0.0, 0.0))
+    return [p[0] for p in points], [p[1] for p in points]
+
+
+def _draw_curves(axes: Axes, released: Released, shown: dict[str, list[Row]], label: str) -> None:
+    ends = []
+    top = max(v for rows in shown.values() for c in ("estimate", "conf_low", "conf_high") for r in rows
+              if (v := _incidence(r, c)) is not None)
+    for group, rows in shown.items():
+        x, y = _steps(rows, "estimate")
+        axes.step(x, y, where="post", color=COLOURS[group], dashes=DASHES[group], linewidth=1.9)
+        both = [r for r in rows if r["conf_low"] is not None and r["conf_high"] is not None]
+        if both:
+            low, high = _steps(both, "conf_low"), _steps(both, "conf_high")
+            axes.fill_between(low[0], low[1], high[1], step="post", color=COLOURS[group], alpha=0.13, linewidth=0)
+        ends.append((x[-1], y[-1], released.group(group).replace(" ", "\n", 1), COLOURS[group]))
+    axes.set_ylim(0, min(100, max(1.08 * top, 1)))
+    axes.set_xlim(0, max(float(r["time"]) for rows in shown.values() for r in rows))
+    axes.set_ylabel("Of every 100 people")
+    axes.set_title(f"{upper_first(label)}, cumulative", loc="left", color=INK)
+    axes.tick_params(labelbottom=True)
+    axes.set_xlabel(f"{upper_first(released.time_unit)}s since the start of follow-up")
+    end_labels(axes, ends)
+
+
+def at_risk(rows: list[Row], time: float) -> str:
+    """How many were still followed at `time`: the number at risk at the next point; `hidden` where not released."""
+    later = [r for r in rows if float(r["time"]) >= time]
+    if not later:
+        return "–"
+    n = later[0]["n_risk"]
+    return HIDDEN if n is None else whole(n)
+
+
+def _ticks(axes: Axes) -> list[float]:
+    low, high = axes.get_xlim()
+    ticks = [float(t) for t in axes.get_xticks() if low <= t <= high]
+    return ticks if len(ticks) <= 8 else ticks[::2]
+
+
+def _draw_at_risk(axes: Axes, released: Released, shown: dict[str, list[Row]]) -> None:
+    axes.set_axis_off()
+    axes.set_ylim(-len(shown) + 0.4, 1.3)
+    axes.text(0, 0.9, "Still followed", transform=axes.get_yaxis_transform(), ha="left", color=QUIET)
+    for line, (group, rows) in enumerate(shown.items()):
+        for tick in _ticks(axes):
+            axes.text(tick, -line, at_risk(rows, tick), ha="center", va="center", color=COLOURS[group])
+        axes.annotate(released.group(group).split()[0].capitalize(), (1, -line), xycoords=("axes fraction", "data"),
+                      xytext=(6, 0), textcoords="offset points", va="center", color=COLOURS[group], annotation_clip=False)
+
+
+def _data(released: Released, shown: dict[str, list[Row]]) -> list[list[str]]:
+    return [
+        [released.group(g), f"{float(r['time']):.12g}",
+         *("" if (v := _incidence(r, c)) is None else number(v, 4) for c in ("estimate", *_bounds(r))),
+         HIDDEN if r["n_risk"] is None else whole(r["n_risk"])]
+        for g, rows in shown.items() for r in rows
+    ]
+
+
+def _bounds(row: Row) -> tuple[str, str]:
+    return ("conf_high", "conf_low") if row["quantity"] == "survival" else ("conf_low", "conf_high")
+
+
+def _alt(released: Released, shown: dict[str, list[Row]], label: str) -> str:
+    parts = []
+    for group, rows in shown.items():
+        points = [(r["time"], v) for r in rows if (v := _incidence(r, "estimate")) is not None]
+        middle = points[len(points) // 2]
+        parts.append(f"In the {released.group(group)}, {label} reaches {per(middle[1])} of every 100 by {released.span(middle[0])} "
+                     f"and {per(points[-1][1])} of every 100 by {released.span(points[-1][0])}.")
+    return f"Step curves of the share with {label} by time since the start of follow-up. {' '.join(parts)}"

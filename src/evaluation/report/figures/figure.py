@@ -1,0 +1,122 @@
+"""One figure and its files: SVG for page and PDF, PNG for Word, CSV of the data behind it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluation.report.markdown import Table, attribute, escape
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+WIDTH = 6.5  # inches: the printed text width, so that a 9-point label is printed at 9 points
+INK = "#1f2933"
+QUIET = "#5b6770"
+PROGRAM = "#005a9c"
+COMPARISON = "#a8420a"
+SHADE = "#eef2f5"
+STYLE: dict[str, Any] = {
+    "svg.hashsalt": "evaluation",
+    "svg.fonttype": "path",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9.5,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#dde3e8",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "figure.facecolor": "white",
+}
+PNG_DPI = 200
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure to be written: `draw` fills a canvas `height` inches tall; `data` are the rows shown in it."""
+
+    id: str
+    caption: str
+    alt: str
+    columns: list[str]
+    data: list[list[str]]
+    height: float
+    draw: Callable[[Canvas], None]
+
+    def write(self, folder: Path) -> None:
+        """Write `<id>.svg`, `<id>.png` and `<id>.csv` into `folder`; equal content gives equal bytes."""
+        import matplotlib as mpl
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure as Canvas
+
+        with mpl.rc_context(STYLE):
+            canvas = Canvas(figsize=(WIDTH, self.height), layout="constrained")
+            FigureCanvasAgg(canvas)
+            self.draw(canvas)
+            canvas.savefig(folder / f"{self.id}.svg", metadata={"Date": None, "Creator": None})
+            canvas.savefig(folder / f"{self.id}.png", dpi=PNG_DPI, metadata={"Software": None})
+        (folder / f"{self.id}.csv").write_text(self.csv(), encoding="utf-8", newline="")
+
+    def csv(self) -> str:
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="\n").writerows([self.columns, *self.data])
+        return buffer.getvalue()
+
+    def markdown(self) -> str:
+        """The figure, and in HTML the table of its data with a download link."""
+        table = Table(f"{self.id}-data", f"Data behind: {self.caption}", self.columns, "l" * len(self.columns), self.data)
+        body = table.markdown().rpartition("\n\n: ")[0]
+        return (
+            f'![{escape(self.caption)}](figures/{self.id}.svg){{#fig-{self.id} fig-alt="{attribute(self.alt)}"}}\n\n'
+            '::: {.content-visible when-format="html"}\n'
+            "<details class=\"figure-data\">\n<summary>Data behind this figure</summary>\n\n"
+            f"[Download these data (CSV)](figures/{self.id}.csv){{download=\"{self.id}.csv\"}}\n\n"
+            f"{body}\n\n</details>\n:::\n"
+        )
+
+
+def spread(positions: list[float], gap: float) -> list[float]:
+    """Label positions moved apart so that neighbours keep `gap`, each as near its own place as that allows."""
+    order = sorted(range(len(positions)), key=lambda i: positions[i])
+    placed = list(positions)
+    for _ in range(50):
+        moved = False
+        for a, b in zip(order, order[1:], strict=False):
+            short = gap - (placed[b] - placed[a])
+            if short > 1e-9:
+                placed[a] -= short / 2
+                placed[b] += short / 2
+                moved = True
+        if not moved:
+            break
+    return placed
+
+
+def end_labels(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
+    """Write each line's name at its end (x, y, text, colour), to the right of the axes, never one over another."""
+    low, high = axes.get_ylim()
+    lines = max((t.count("\n") + 1 for _, _, t, _ in ends), default=1)
+    height = axes.get_position().height * axes.figure.get_figheight()  # type: ignore[union-attr]
+    places = spread([y for _, y, _, _ in ends], (high - low) * 0.17 * lines / max(height, 1.0))
+    for (_, _, text, colour), y in zip(ends, places, strict=True):
+        axes.annotate(text, (1, y), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
+                      color=colour, va="center", fontweight="bold", annotation_clip=False)

@@ -1,0 +1,121 @@
+"""The main effect of every analysis on a common scale, one panel a scale."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evaluation.report.figures.figure import INK, PROGRAM, QUIET, Figure
+from evaluation.report.headline import Headline, headline
+from evaluation.report.numbers import number
+from evaluation.report.released import Released
+from evaluation.report.words import ROLES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+ROW, PANEL = 0.36, 0.95  # inches: a line of the figure, and what a panel adds around its lines
+LABEL_WIDTH = 30
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    axis: str
+    heads: list[Headline]
+
+
+def _axis(head: Headline) -> str:
+    told = head.told
+    if told.kind == "risk":
+        return f"Difference{told.tail} ({told.down} ← 0 → {told.up})"
+    if told.kind == "percent":
+        return f"Difference in per cent ({told.down} ← 0 → {told.up})"
+    unit = f" in {told.tail}" if told.kind == "time" else ""
+    return f"Difference{unit} ({told.down} ← 0 → {told.up})"
+
+
+def _panels(released: Released) -> list[_Panel]:
+    heads = [h for h in (headline(released, a) for a in released.study.analyses) if h.known]
+    keys: dict[tuple[str, str], list[Headline]] = {}
+    for head in heads:
+        told = head.told
+        name = "relative difference" if told.kind == "percent" else told.name
+        keys.setdefault((name, head.outcome.id if told.kind in {"level", "count"} else _axis(head)), []).append(head)
+    many = len(released.study.outcomes) > 1
+    return [
+        _Panel(name[:1].upper() + name[1:] + (f": {hs[0].outcome.label}" if many and name != "relative difference" else ""), _axis(hs[0]), hs)
+        for (name, _), hs in keys.items()
+    ]
+
+
+def forest(released: Released) -> Figure | None:
+    """The figure, or None where no analysis has a figure to show."""
+    panels = _panels(released)
+    if not panels:
+        return None
+    n = sum(len(p.heads) for p in panels)
+    caption = f"Main effect of each analysis ({n} in all), with 95% plausible ranges. The filled square is the main analysis."
+    columns = ["Analysis", "Role", "Scale", "Estimate", "Low", "High"]
+    data = [
+        [released.analysis(h.analysis.id), ROLES[h.analysis.role], p.title, *_ends(h)] for p in panels for h in p.heads
+    ]
+
+    def draw(canvas: Canvas) -> None:
+        ratios = [len(p.heads) + PANEL / ROW for p in panels]
+        grid = canvas.subplots(len(panels), 1, squeeze=False, height_ratios=ratios)
+        for axes, panel in zip(grid[:, 0], panels, strict=True):
+            _draw(axes, released, panel)
+
+    height = max(1.5, ROW * n + PANEL * len(panels))
+    return Figure("all-analyses", caption, _alt(released, panels), columns, data, height, draw)
+
+
+def _sizes(head: Headline) -> list[float | None]:
+    told, ends = head.told, head.interval
+    return [told.size(head.estimate), *(sorted(told.size(v) for v in ends) if ends else (None, None))]
+
+
+def _ends(head: Headline) -> list[str]:
+    return ["" if v is None else number(v) for v in _sizes(head)]
+
+
+def _draw(axes: Axes, released: Released, panel: _Panel) -> None:
+    axes.axvline(0, color=QUIET, linewidth=1)
+    labels = []
+    for line, head in enumerate(panel.heads):
+        y = -line
+        point, low, high = _sizes(head)
+        primary = head.analysis.id == released.study.primary.id
+        colour = PROGRAM if primary else INK
+        if low is not None and high is not None:
+            axes.plot([low, high], [y, y], color=colour, linewidth=1.8, solid_capstyle="butt")
+        axes.plot([point], [y], marker="s" if primary else "o", markersize=7 if primary else 6, color=colour,
+                  markerfacecolor=colour if primary else "white")
+        name = released.analysis(head.analysis.id)
+        labels.append("\n".join(textwrap.wrap(name, LABEL_WIDTH)[:2]))
+        text = _ends(head)
+        axes.annotate(text[0] + (f" ({text[1]} to {text[2]})" if text[1] else ""), (1, y), xycoords=("axes fraction", "data"),
+                      xytext=(6, 0), textcoords="offset points", va="center", annotation_clip=False)
+    axes.set_yticks([-i for i in range(len(labels))], labels)
+    axes.set_ylim(-len(labels) + 0.4, 0.6)
+    axes.grid(visible=False)
+    axes.grid(visible=True, axis="x")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.set_title(panel.title, loc="left", color=INK)
+    axes.set_xlabel(panel.axis)
+    axes.margins(x=0.08)
+
+
+def _alt(released: Released, panels: list[_Panel]) -> str:
+    parts = [
+        f"{released.analysis(h.analysis.id)}: {h.told.phrase(h.estimate)}"
+        + (f" (range {h.told.span(*h.interval)})" if h.interval else "") + "."
+        for p in panels for h in p.heads
+    ]
+    return f"Forest plot of the main effect of {len(parts)} analyses. {' '.join(parts)}"
+
+

@@ -1,0 +1,205 @@
+"""What a report may read: the released results of one run, its study file and its provenance. Nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from evaluation.errors import Problem, ReportError
+from evaluation.report import words
+from evaluation.results import Row, read_tables
+from evaluation.study.models import CohortDesign, PanelDesign, Study
+
+MAIN_TERMS = ("att", "risk_difference", "rmst_difference", "arm", "rate_ratio", "risk_ratio", "odds_ratio")
+
+
+@dataclass(frozen=True)
+class Released:
+    """The released tables of a run beside the study they answer, with the names a reader knows them by."""
+
+    study: Study
+    tables: dict[str, list[Row]]
+    provenance: dict[str, Any]
+
+    def rows(self, table: str, **match: Any) -> list[Row]:
+        """Rows of a table whose columns equal `match`, in the table's order."""
+        return [r for r in self.tables.get(table, []) if all(r[k] == v for k, v in match.items())]
+
+    @property
+    def panel(self) -> PanelDesign | None:
+        return self.study.design if isinstance(self.study.design, PanelDesign) else None
+
+    @property
+    def cohort(self) -> CohortDesign | None:
+        return self.study.design if isinstance(self.study.design, CohortDesign) else None
+
+    @property
+    def randomised(self) -> bool:
+        return self.cohort is not None and self.cohort.assignment == "randomised"
+
+    @property
+    def simulated(self) -> bool:
+        return self.study.simulation is not None
+
+    @property
+    def date(self) -> str:
+        """The day of the run, `YYYY-MM-DD`; empty where provenance holds none."""
+        return str(self.provenance.get("times", {}).get("finished", ""))[:10]
+
+    # ------------------------------------------------------------------ names
+
+    @cached_property
+    def _analysis_names(self) -> dict[str, str]:
+        labels = {a.id: a.label or words.named(words.ESTIMATORS, a.estimator) for a in self.study.analyses}
+        shared = Counter(labels.values())
+        outcomes = {a.id: self.study.outcome(a.outcome).label for a in self.study.analyses}
+        if len(set(outcomes.values())) > 1:
+            labels = {k: f"{v}: {outcomes[k]}" if shared[v] > 1 else v for k, v in labels.items()}
+            shared = Counter(labels.values())
+        seen: Counter[str] = Counter()
+        for key, label in labels.items():
+            seen[label] += 1
+            labels[key] = f"{label} ({seen[label]})" if shared[label] > 1 else label
+        return labels
+
+    def analysis(self, identifier: str) -> str:
+        """What the report calls an analysis; the study as a whole where the id is empty."""
+        return self._analysis_names.get(identifier) or words.named(words.ESTIMATORS, identifier) or "Whole study"
+
+    def outcome(self, identifier: str) -> str:
+        return next((o.label for o in self.study.outcomes if o.id == identifier), words.plain(identifier))
+
+    @property
+    def program(self) -> str:
+        return self.study.intervention.name
+
+    @property
+    def people(self) -> str:
+        """Plural noun for whom the study is about."""
+        return self.cohort.people_label if self.cohort else self.study.design.unit_label  # type: ignore[union-attr]
+
+    def group(self, identifier: str) -> str:
+        """`treated`, `control`, `all`, `cohort:1983` or a cohort's number as the report calls them."""
+        if self.cohort:
+            names = {"treated": "program group", "control": "comparison group", "all": "everyone"}
+            return names.get(identifier) or self.study.label(identifier)
+        names = {"treated": f"adopting {self.people}", "control": f"comparison {self.people}", "all": f"all {self.people}"}
+        if identifier in names:
+            return names[identifier]
+        start = identifier.removeprefix("cohort:")
+        try:
+            return f"adopted in {self.period(float(start))}"
+        except ValueError:
+            return words.plain(identifier)
+
+    @property
+    def time_unit(self) -> str:
+        """Singular unit of follow-up time or of the panel's periods."""
+        return self.study.design.time_unit
+
+    def period(self, value: float) -> str:
+        """A calendar period: `1983` for years, else `quarter 12`."""
+        shown = f"{value:.12g}"
+        return shown if self.time_unit == "year" else f"{self.time_unit} {shown}"
+
+    def span(self, time: float) -> str:
+        """A length of time: `52 weeks`."""
+        return words.counted(time, self.time_unit)
+
+    def term(self, row: Row) -> str:
+        """What an estimate is of, in words, with its group and time."""
+        term, group, time = row["term"], row["group"], row["time"]
+        name = words.TERMS.get(term) or words.upper_first(self.study.label(term))
+        if term == "event" and time is not None:
+            return self.since_adoption(time)
+        if term == "group_time" and time is not None:
+            return f"{words.upper_first(self.group(group))}, in {self.period(time)}"
+        if term in {"group", "calendar", "weight", "gap"}:
+            place = self.group(group) if group else self.period(time) if time is not None else name
+            return words.upper_first(place)
+        where = [self.group(group)] if group else []
+        if time is not None:
+            where.append(f"within {self.span(time)}" if self.cohort else f"in {self.period(time)}")
+        return ", ".join([name, *where])
+
+    def since_adoption(self, event_time: float) -> str:
+        """`3 years before adoption`, `Period of adoption`, `2 years after adoption`."""
+        if event_time == 0:
+            return f"{words.upper_first(self.time_unit)} of adoption"
+        return f"{words.counted(abs(event_time), self.time_unit)} {'before' if event_time < 0 else 'after'} adoption"
+
+    # ------------------------------------------------------------------ reasons and reliability
+
+    @cached_property
+    def unreliable(self) -> frozenset[str]:
+        """Adoption groups (as the tables write them) that a `small_cohort` check flags."""
+        return frozenset(
+            str(r["group"]).removeprefix("cohort:") for r in self.rows("diagnostics", check="small_cohort") if r["group"]
+        )
+
+    def is_unreliable(self, group: str) -> bool:
+        return group.removeprefix("cohort:") in self.unreliable
+
+    def reason(self, row: Row) -> str:
+        """Why an estimate has no figure, in words."""
+        if row["status"] == "suppressed":
+            return "too few people to show without risk to someone’s privacy"
+        if row["status"] == "gated":
+            return "a check of the data or the method failed"
+        checks = self.rows("diagnostics", analysis=row["analysis"], check="not_estimable")
+        exact = [c for c in checks if c["term"] == row["term"] and c["time"] == row["time"]]
+        same_time = [c for c in checks if c["time"] == row["time"]]
+        found = next(iter(exact or same_time or checks), None)
+        return str(found["message"]) if found else "the data hold no valid comparison"
+
+
+def main_row(released: Released, analysis: str, term: str = "") -> Row | None:
+    """The row an analysis is judged by: its one overall effect, at its window or the longest one with a figure.
+
+    Rows with a figure come before rows without; None where the analysis has no such term at all.
+    """
+    wanted = (term,) if term else MAIN_TERMS
+    for name in wanted:
+        found = released.rows("estimates", analysis=analysis, term=name)
+        if found:
+            return max(found, key=lambda r: (r["status"] == "ok", r["time"] if r["time"] is not None else 0.0))
+    return None
+
+
+def open_run(run_dir: Path) -> Released:
+    """Read a run's released results.
+
+    Raises
+    ------
+    ReportError
+        Where the folder holds no results, or its copy of the study file is missing.
+    """
+    results = run_dir / "results"
+    needed = [results / "study.yaml", results / "estimates.csv"]
+    missing = [p for p in needed if not p.is_file()]
+    if missing:
+        raise ReportError(
+            Problem(str(run_dir), "", f"no results of a run lie here ({missing[0].name} is missing).", "Run the study first.")
+        )
+    provenance = results / "provenance.json"
+    known = json.loads(provenance.read_text(encoding="utf-8")) if provenance.is_file() else {}
+    return Released(_study(results / "study.yaml"), read_tables(results), known)
+
+
+def _study(path: Path) -> Study:
+    """The study of a run's own copy of its file, which the run has checked: only its form is read here."""
+    from pydantic import ValidationError
+
+    from evaluation.study.document import read_document
+
+    document, _ = read_document(path)
+    try:
+        return Study.model_validate(document.raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ReportError(Problem(str(path), key, first["msg"], "Run the study again with this version.")) from None

@@ -1,0 +1,106 @@
+"""Results of the full report: the main result, every analysis, results by adoption group."""
+
+from __future__ import annotations
+
+from evaluation.report import verdict
+from evaluation.report.headline import Headline, headline, risks_beside
+from evaluation.report.markdown import NOTHING, Table, paragraphs
+from evaluation.report.measures import Measure, measure_of
+from evaluation.report.numbers import p_value, per
+from evaluation.report.released import Released
+from evaluation.report.sections.checks import status_word
+from evaluation.report.words import NOT_ESTIMABLE, ROLES, STATUS, upper_first
+from evaluation.results import Row
+
+
+def main_text(head: Headline) -> str:
+    """The main result in sentences."""
+    if not head.known:
+        return paragraphs(verdict.verdict(head), f"Reason: {head.reason}.".replace("..", "."))
+    return paragraphs(
+        f"{verdict.verdict(head)} {verdict.direction(head)}".strip(),
+        verdict.frequencies(head),
+        f"{verdict.figure(head)}; {verdict.plausible(head)}. {verdict.detectable(head)}".strip(),
+        verdict.straddle_note(head),
+        verdict.truth(head),
+    )
+
+
+def main_table(head: Headline) -> str:
+    """The main estimate at every window it was made for, with the groups' risks where there are any."""
+    released, row = head.released, head.row
+    if row is None:
+        return NOTHING
+    rows = sorted(released.rows("estimates", analysis=head.analysis.id, term=row["term"]), key=lambda r: r["time"] or 0)
+    risky = any(risks_beside(released, r) for r in rows)
+    cells = [_main_cells(head, r, risky) for r in rows]
+    header = ["When" if row["time"] is not None else "What", *(["Program group", "Comparison group"] if risky else []),
+              "Difference", "Plausible range", "p-value", "Smallest detectable difference"]
+    align = "l" + ("rr" if risky else "") + "rlrr"
+    return Table("main", f"Main result: {head.outcome.label}", header, align, cells).markdown()
+
+
+def _main_cells(head: Headline, row: Row, risky: bool) -> list[str]:
+    released = head.released
+    when = f"Within {released.span(row['time'])}" if row["time"] is not None else released.term(row)
+    risks = risks_beside(released, row)
+    measure = measure_of(row, head.outcome, released.time_unit, list(head.risks or risks or ()) or None)
+    shares = [f"{per(r * measure.base)} of {measure.base:,}" for r in risks] if risks else ["–", "–"]
+    lead = [when, *(shares if risky else [])]
+    if row["estimate"] is None:
+        return [*lead, upper_first(status_word(row)), upper_first(released.reason(row)), "", ""]
+    reach = measure.detectable(row["std_error"]) if row["std_error"] else ""
+    return [*lead, measure.phrase(row["estimate"]), _range(measure, row), _p(row), reach]
+
+
+def _range(measure: Measure, row: Row) -> str:
+    if row["conf_low"] is None or row["conf_high"] is None:
+        return "–"
+    return measure.span(row["conf_low"], row["conf_high"])
+
+
+def _p(row: Row) -> str:
+    return "" if row["p_value"] is None else upper_first(p_value(row["p_value"]))
+
+
+def all_table(released: Released) -> str:
+    """One line an analysis: its main effect, or what became of it."""
+    cells = [_analysis_cells(headline(released, a)) for a in released.study.analyses]
+    header = ["Analysis", "Role", "Result", "Plausible range", "p-value", "Number used"]
+    return Table("analyses", "Every analysis of the study", header, "llllrr", cells).markdown()
+
+
+def _analysis_cells(head: Headline) -> list[str]:
+    released, row = head.released, head.row
+    lead = [released.analysis(head.analysis.id), ROLES[head.analysis.role]]
+    if len(released.study.outcomes) > 1:
+        lead[0] += f" ({head.outcome.label})"
+    if row is not None and head.known:
+        n = row["n_units"] or row["n_obs"]
+        return [*lead, head.told.phrase(head.estimate), _range(head.told, row), _p(row), f"{n:,}" if n else ""]
+    done = next(iter(released.rows("analyses", analysis=head.analysis.id)), None)
+    if row is None and done and done["status"] == "ok":
+        return [*lead, "No single overall figure", "See the curves and the appendix", "", ""]
+    return [*lead, upper_first(STATUS.get(head.status, NOT_ESTIMABLE)), upper_first(head.reason), "", ""]
+
+
+def groups_table(head: Headline) -> str:
+    """Results by adoption group, unreliable ones marked; nothing where there are none."""
+    released = head.released
+    rows = released.rows("estimates", analysis=head.analysis.id, term="group")
+    if not rows:
+        return NOTHING
+    cells = []
+    for row in rows:
+        name = upper_first(released.group(row["group"])) + (" †" if released.is_unreliable(row["group"]) else "")
+        n = "" if row["n_treated_units"] is None else f"{row['n_treated_units']:,}"
+        if row["estimate"] is None:
+            cells.append([name, n, upper_first(status_word(row)), upper_first(released.reason(row))])
+        else:
+            measure = measure_of(row, head.outcome, released.time_unit)
+            cells.append([name, n, measure.phrase(row["estimate"]), _range(measure, row)])
+    caption = f"Results by adoption group: {head.outcome.label}"
+    note = f"† Rests on very few {released.people}: unreliable, and its plausible range can be far too narrow."
+    table = Table("groups", caption, ["Adoption group", upper_first(released.people), "Difference", "Plausible range"], "lrrl", cells)
+    heading = "### Results by adoption group\n\n"
+    return heading + table.markdown() + (f"\n{note}\n" if released.unreliable else "")

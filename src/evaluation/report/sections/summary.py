@@ -1,0 +1,177 @@
+"""What the brief and the summary say: the headline, what was found, how sure we are, what to keep in mind."""
+
+from __future__ import annotations
+
+from evaluation.report import verdict
+from evaluation.report.headline import Headline
+from evaluation.report.markdown import NOTHING, callout, escape, paragraphs, titled_bullets
+from evaluation.report.numbers import listing, shortened
+from evaluation.report.released import Released
+from evaluation.report.sections.checks import dropped, hidden_rows, reader_checks
+from evaluation.report.words import WHY_HIDDEN, counted, lower_first, upper_first
+
+SIMULATED = "Simulated data"
+
+
+def notice(released: Released) -> str:
+    """The warning that heads every product of a simulated study."""
+    if not released.simulated:
+        return NOTHING
+    text = (
+        "Everything in this document was computed from data made by a computer, with an effect planted in them to test the "
+        "method. It says nothing about real people or real programs."
+    )
+    return callout("warning", SIMULATED, escape(text))
+
+
+def headline_box(head: Headline) -> str:
+    """The boxed answer: verdict, number, what it is to be read against, and the truth of a simulated study."""
+    if not head.known:
+        return paragraphs_with_number(verdict.verdict(head), upper_first(head.reason) + "." if head.reason else "")
+    number = verdict.figure(head) if head.clear else "We cannot tell yet"
+    estimate = verdict.plausible(head) if head.clear else f"best estimate: {head.told.phrase(head.estimate)}; {verdict.plausible(head)}"
+    parts = [
+        f"[{escape(number)}]{{.headline-number}}",
+        f"[{escape(upper_first(estimate))}]{{.headline-range}}",
+        escape(" ".join(s for s in (verdict.verdict(head), verdict.frequencies(head)) if s)),
+    ]
+    if head.released.simulated:
+        parts.append(escape(verdict.truth(head)))
+    return "\n\n".join(parts) + "\n"
+
+
+def paragraphs_with_number(number: str, text: str) -> str:
+    """A box without a figure: the verdict in large, the reason below."""
+    return "\n\n".join(p for p in (f"[{escape(number)}]{{.headline-number}}", escape(shortened(text))) if p) + "\n"
+
+
+def what_was_done(released: Released) -> str:
+    """The program and what it is compared with, in the study's own words."""
+    intervention = released.study.intervention
+    comparison = f"Compared with: {lower_first(intervention.comparison)}".rstrip(".") + "." if intervention.comparison else ""
+    return paragraphs(intervention.description, comparison)
+
+
+def how_studied(head: Headline) -> str:
+    """One paragraph: who was compared, how many, by what kind of comparison."""
+    released = head.released
+    n = head.row["n_units"] or head.row["n_obs"] if head.row else None
+    treated = head.row["n_treated_units"] if head.row else None
+    who = released.people
+    if released.panel:
+        size = f"{counted(n, '', '').strip()} {who}" if n else who
+        some = f", {treated:,} of which adopted," if treated else ""
+        return (
+            f"We followed {size}{some} over time and compared how the adopting {who} changed with how the comparison "
+            f"{who} changed."
+        )
+    size = f"{n:,} {who}" if n else who
+    some = f", {treated:,} of them in the program group" if treated else ""
+    how = "People were assigned to the groups by chance." if released.randomised else "People were not assigned by chance."
+    return f"We followed {size}{some}. {how}"
+
+
+def found(head: Headline, figure: str | None) -> str:
+    """What was found, beyond the box: how it was studied, the direction, the other analyses, the figure."""
+    pointer = f"@fig-{figure} shows {_shows(figure)}." if figure else ""
+    texts = [how_studied(head), " ".join(s for s in (verdict.direction(head), verdict.agreement(head)) if s)]
+    body = [escape(t) for t in texts if t] + ([pointer] if pointer else [])
+    return "\n\n".join(body) + "\n"
+
+
+def _shows(figure: str) -> str:
+    return {
+        "curve": "how the share with the outcome grew in each group",
+        "event-study": "the difference period by period, before and after adoption",
+        "series": "the raw averages over time",
+        "all-analyses": "the main effect of each analysis",
+    }[figure]
+
+
+# --------------------------------------------------------------------------- how sure
+
+
+def assumption(released: Released) -> tuple[str, str]:
+    """A lead and a sentence: what must hold for the comparison to be fair, in words."""
+    program = lower_first(released.program)
+    if released.panel:
+        return (
+            "What we assume.",
+            f"Without {program}, the adopting {released.people} would have changed over time in the same way as the "
+            f"comparison {released.people}. This cannot be proved. Similar paths before adoption make it more believable.",
+        )
+    if released.randomised:
+        return (
+            "Assigned by chance.",
+            "Chance decided who was offered the program, so the groups should differ only by luck at the start. "
+            "The difference can be read as an effect of being offered it.",
+        )
+    return (
+        "Not assigned by chance.",
+        "People in the program group may differ from the others in ways that were not recorded. Part or all of the "
+        "difference may come from that, so it should not be read as proof of what the program does.",
+    )
+
+
+def precision(head: Headline) -> tuple[str, str]:
+    """A lead and a sentence: what the width of the interval allows to be said."""
+    if not head.known:
+        return "", ""
+    if head.interval is None:
+        return "Unknown precision.", "No plausible range could be worked out for the main result."
+    if head.clear:
+        return "Beyond chance.", "Values on the other side of no difference do not fit the data well."
+    text = "The data fit no difference, and also differences in both directions within the plausible range."
+    return "Not settled.", f"{text} {verdict.detectable(head)}".strip()
+
+
+def sure(head: Headline) -> str:
+    """How sure we are, as a list."""
+    items = [assumption(head.released), precision(head), ("Close call.", verdict.straddle_note(head))]
+    items += reader_checks(head.released, limit=2)
+    return titled_bullets(items)
+
+
+# --------------------------------------------------------------------------- what to keep in mind
+
+
+def cautions(head: Headline) -> list[tuple[str, str]]:
+    """Limits of this study that its results tables show, each with a lead."""
+    released = head.released
+    items: list[tuple[str, str]] = []
+    if released.unreliable:
+        names = [released.group(g) for g in sorted(released.unreliable, key=_order)]
+        shown = listing(names) if len(names) <= 4 else f"{len(names)} adoption groups"
+        items.append(("Small groups.", f"Results for {shown} rest on very few {released.people} and are unreliable (marked †)."))
+    items.append(("Missing data.", dropped(head)))
+    hidden = hidden_rows(released)
+    if hidden:
+        items.append(("Hidden figures.", f"{counted(hidden, 'result')} cannot be shown. {WHY_HIDDEN}"))
+    failed = [released.analysis(r["analysis"]) for r in released.rows("analyses") if r["status"] != "ok"]
+    if failed:
+        items.append(("Unfinished analyses.", f"{counted(len(failed), 'analysis', 'analyses')} gave no result: {listing(failed)}."))
+    return items
+
+
+def _order(group: str) -> tuple[float, str]:
+    try:
+        return float(group), group
+    except ValueError:
+        return float("inf"), group
+
+
+def keep_in_mind(head: Headline) -> str:
+    """The cautions, closed by how far the result carries."""
+    reach = (
+        f"The result is about {head.released.people} in the places and years studied. It may not hold elsewhere or at another time."
+    )
+    if head.released.simulated:
+        reach = "The data are simulated, so the result carries over to no real program."
+    return titled_bullets([*cautions(head), ("How far it carries.", reach)])
+
+
+def more(released: Released) -> str:
+    """Where to read on and whom to ask."""
+    contact = released.study.report.contact
+    where = "The full report and the technical appendix hold every result, check and method."
+    return paragraphs(f"{where} Contact: {contact}" if contact else where)

@@ -1,0 +1,188 @@
+"""The reader's words: plain names for what the results tables call by id. All text here is the project's voice.
+
+Change wording here or in the `.qmd` documents; sentences about the main result are in `verdict.py`.
+"""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "hidden"
+NOT_ESTIMABLE = "not estimable"
+STATUS = {
+    "ok": "",
+    "reference": "reference",
+    "suppressed": HIDDEN,
+    "not_estimable": NOT_ESTIMABLE,
+    "gated": "withheld",
+    "failed": "failed",
+}
+WHY_HIDDEN = (
+    "A figure marked “hidden” rests on so few people that printing it could reveal something about one of them. "
+    "Hiding it is a rule of the agency that supplied the data, not a finding."
+)
+ROLES = {
+    "primary": "Main",
+    "secondary": "Secondary",
+    "sensitivity": "Robustness",
+    "exploratory": "Exploratory",
+}
+ESTIMATORS = {
+    "risk_difference": "Difference in risk",
+    "kaplan_meier": "Kaplan–Meier curves",
+    "cumulative_incidence": "Cumulative incidence curves",
+    "cox": "Cox regression",
+    "fine_gray": "Fine–Gray regression",
+    "rmst": "Difference in event-free time",
+    "event_count": "Count of events",
+    "did_2x2": "Two-group, two-period difference-in-differences",
+    "twfe": "Two-way fixed effects",
+    "event_study": "Event study",
+    "sun_abraham": "Sun–Abraham event study",
+    "callaway_santanna": "Callaway–Sant’Anna difference-in-differences",
+    "imputation": "Imputation difference-in-differences",
+    "etwfe": "Extended two-way fixed effects",
+    "stacked": "Stacked difference-in-differences",
+    "poisson_did": "Poisson difference-in-differences",
+    "triple_difference": "Triple difference",
+    "synthetic_control": "Synthetic control",
+    "synthetic_did": "Synthetic difference-in-differences",
+    "interrupted_time_series": "Interrupted time series",
+}
+METHODS = {
+    "risk_difference": "compares the share of people with the outcome in the two groups at a fixed time.",
+    "kaplan_meier": "follows, day by day, the share of people who have not yet had the outcome, and counts people who "
+    "leave the data early for as long as they were seen.",
+    "cumulative_incidence": "follows the share of people who have had the outcome, allowing for other events that "
+    "rule it out.",
+    "cox": "compares, at every moment, how often people who have not yet had the outcome come to have it, holding the "
+    "listed characteristics equal.",
+    "rmst": "compares the average time without the outcome up to a fixed horizon.",
+    "twfe": "compares the change in places or people that adopted with the change in the others, after taking out what "
+    "is fixed about each unit and what is common to each period. With adoption at different times it can mix early "
+    "and late effects.",
+    "event_study": "estimates the difference for each period before and after adoption, against the last period before.",
+    "callaway_santanna": "compares each group of adopters, from the period it adopted, with units that had not adopted, "
+    "and then averages over groups. Units that already adopted never serve as comparison.",
+}
+TERMS = {
+    "att": "Overall effect",
+    "att_simple": "Overall effect",
+    "att_group": "Overall effect, each adoption group counted by its size",
+    "att_dynamic": "Average over the periods since adoption",
+    "att_calendar": "Average over calendar periods",
+    "event": "By time since adoption",
+    "group_time": "Each adoption group in each period",
+    "group": "By adoption group",
+    "calendar": "By calendar period",
+    "gap": "Gap to the synthetic comparison",
+    "weight": "Weight of the comparison unit",
+    "arm": "Program group, against comparison group",
+    "risk_treated": "Risk, program group",
+    "risk_control": "Risk, comparison group",
+    "risk_difference": "Difference in risk",
+    "risk_ratio": "Risk ratio",
+    "odds_ratio": "Odds ratio",
+    "rate_ratio": "Rate ratio",
+    "rmst_treated": "Event-free time, program group",
+    "rmst_control": "Event-free time, comparison group",
+    "rmst_difference": "Difference in event-free time",
+}
+SCALES = {
+    "level": "the outcome’s own units",
+    "log": "logarithm of the outcome",
+    "risk": "share of people (0 to 1), or a ratio of shares",
+    "log_hazard": "logarithm of a hazard ratio",
+    "log_odds": "logarithm of an odds ratio",
+    "log_rate": "logarithm of a rate ratio",
+    "time": "time",
+}
+CHECKS = {
+    "not_estimable": "No valid comparison",
+    "pretrends": "Paths before adoption",
+    "parallel_trends": "Paths before adoption",
+    "log_rank": "Log-rank test",
+    "logrank": "Log-rank test",
+    "proportional_hazards": "Constant ratio over time",
+    "small_cohort": "Small adoption group",
+    "few_clusters": "Few clusters",
+    "second_opinion": "Second opinion",
+    "base_period": "Base period",
+}
+CHECK_STATUS = {"pass": "Passed", "warn": "Concern", "fail": "Failed", "info": "For information"}
+DATA_ROLES = {
+    "unit": "Unit",
+    "period": "Period",
+    "cohort": "Start of the program",
+    "cluster": "Cluster",
+    "weight": "Weight",
+    "outcome": "Outcome",
+    "exposure": "Exposure",
+    "person": "Person",
+    "arm": "Program or comparison",
+    "time": "Follow-up time",
+    "event": "Outcome or end of follow-up",
+    "follow-up": "Potential follow-up",
+    "covariate": "Characteristic",
+}
+METHODS_OF_INFERENCE = {
+    "hc1": "robust to unequal variances (HC1)",
+    "cr1": "clustered (CR1)",
+    "cr2": "clustered, small-sample corrected (CR2)",
+    "newcombe": "Newcombe’s interval for a difference of proportions",
+    "greenwood": "Greenwood’s formula",
+    "influence": "influence functions",
+    "influence_function": "influence functions",
+    "model": "model-based",
+    "robust": "robust (sandwich)",
+    "wald": "normal approximation",
+}
+GLOSSARY = {
+    "Adoption group": "Units that started the program in the same period.",
+    "Baseline risk": "How common the outcome is without the program; here, in the comparison group.",
+    "Clustered": "Uncertainty reckoned for whole groups (such as states) that share what happens to them.",
+    "Comparison group": "People or places without the program, who show what would have happened without it.",
+    "Confidence interval": "The plausible range. Over many repeated studies, 95 of 100 such ranges would hold the truth.",
+    "Covariate": "A characteristic measured before the program, used to make the groups alike.",
+    "Difference-in-differences": "The change among adopters less the change among the others.",
+    "Event study": "The estimated difference for each period before and after the start.",
+    "Hazard ratio": "How often, at any moment, the outcome comes about in the program group, relative to comparison. "
+    "1 means equally often.",
+    "Minimum detectable effect": "The smallest true difference that a study of this size would find 4 times of 5: 2.8 "
+    "times the standard error.",
+    "Parallel trends": "The assumption that, without the program, both groups would have changed alike.",
+    "Plausible range": "The values of the true difference that fit the data (the 95% confidence interval unless said "
+    "otherwise).",
+    "p-value": "How often chance alone would give a difference at least this large if there were none.",
+    "Risk": "The share of people with the outcome within a stated time.",
+    "Risk ratio": "The risk in the program group divided by the risk in the comparison group.",
+    "Standard error": "The typical distance of an estimate from the truth that chance alone brings.",
+    "Standardised difference": "A difference of two averages, in standard deviations. Below 0.1 is usually called small.",
+}
+
+
+def plain(identifier: str) -> str:
+    """A readable stand-in for an id that has no name of its own."""
+    return identifier.replace("_", " ").replace(":", " ").strip()
+
+
+def named(table: dict[str, str], identifier: str) -> str:
+    """The plain name of an id, else the id in plain words with a capital."""
+    return table.get(identifier) or upper_first(plain(identifier))
+
+
+def upper_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def lower_first(text: str) -> str:
+    """For mid-sentence use; names and acronyms (a capital later on) keep their capital."""
+    return text if re.search(r"[A-Z]", text[1:]) else text[:1].lower() + text[1:]
+
+
+def counted(n: float, singular: str, plural: str = "") -> str:
+    """`1 week`, `52 weeks`, `1.5 weeks`."""
+    from evaluation.report.numbers import number
+
+    shown = f"{int(n):,}" if float(n).is_integer() else number(n)
+    return f"{shown} {singular if n == 1 else plural or singular + 's'}"

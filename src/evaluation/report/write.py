@@ -1,0 +1,165 @@
+"""From released results to `report/source/`: a self-contained Quarto project without code or data access."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from evaluation import resources
+from evaluation.report.docx_theme import with_header
+from evaluation.report.figures.curve import curve
+from evaluation.report.figures.event_study import event_study
+from evaluation.report.figures.figure import Figure
+from evaluation.report.figures.forest import forest
+from evaluation.report.figures.series import series
+from evaluation.report.headline import Headline, headline
+from evaluation.report.markdown import NOTHING, escape
+from evaluation.report.released import Released, open_run
+from evaluation.report.sections import checks, design, findings, summary, technical
+
+DOCUMENTS = ("_quarto.yml", "brief.qmd", "full.qmd", "appendix.qmd")
+FIGURES = ("curve", "event-study", "series", "all-analyses")
+
+
+def write(run_dir: Path) -> Path:
+    """Write a run's report project to `run_dir/report/source/` and return that folder.
+
+    The project is the template documents beside what is special to the study: `_study.yml` (title, date),
+    `_variables.yml`, `_includes/*.md`, `tables/*.md` and `figures/` (SVG, PNG, CSV). Equal results give equal bytes.
+
+    Raises
+    ------
+    ReportError
+        Where the folder holds no released results.
+    """
+    released = open_run(run_dir)
+    source = run_dir / "report" / "source"
+    if source.exists():
+        shutil.rmtree(source)
+    source.mkdir(parents=True)
+    _copy_templates(source)
+    head = headline(released)
+    drawn = {f.id: f for f in (curve(released, head), event_study(released, head), series(released, head), forest(released)) if f}
+    _write_all(source / "figures", {})
+    for figure in drawn.values():
+        figure.write(source / "figures")
+    _write_all(source / "_includes", includes(released, head, drawn))
+    _write_all(source / "tables", tables(released, head))
+    _write_yaml(source / "_study.yml", metadata(released))
+    _write_yaml(source / "_variables.yml", variables(released))
+    reference = source / "theme" / "reference.docx"
+    reference.write_bytes(with_header(reference.read_bytes(), released.study.title, simulated=released.simulated))
+    return source
+
+
+def _copy_templates(source: Path) -> None:
+    templates = resources.folder("reports")
+    for name in DOCUMENTS:
+        shutil.copyfile(templates / name, source / name)
+    for folder in ("theme", "filters"):
+        shutil.copytree(templates / folder, source / folder, copy_function=shutil.copyfile)
+
+
+def _write_all(folder: Path, texts: dict[str, str]) -> None:
+    folder.mkdir()
+    for name, text in texts.items():
+        (folder / f"{name}.md").write_text(text, encoding="utf-8", newline="")
+
+
+def _write_yaml(path: Path, content: dict[str, object]) -> None:
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 4096
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        yaml.dump(content, handle)
+
+
+def metadata(released: Released) -> dict[str, object]:
+    """What Quarto calls document metadata, special to the study."""
+    found: dict[str, object] = {"title": escape(released.study.title), "lang": "en-US"}
+    if released.date:
+        found["date"] = released.date
+    if released.simulated:
+        found["simulated"] = summary.SIMULATED
+    return found
+
+
+def variables(released: Released) -> dict[str, object]:
+    """Values for `{{< var … >}}` in the documents; Markdown, as Quarto reads them."""
+    study = released.study
+    return {
+        "study": {"title": escape(study.title), "question": escape(study.question), "people": escape(released.people)},
+        "program": {"name": escape(released.program), "description": escape(study.intervention.description)},
+        "outcome": {"name": escape(study.outcome(study.primary.outcome).label)},
+        "run": {"date": released.date or "not recorded"},
+    }
+
+
+def brief_figure(drawn: dict[str, Figure]) -> str | None:
+    """The one figure of the brief: the first there is of the kinds in `FIGURES`."""
+    return next((f for f in FIGURES if f in drawn), None)
+
+
+def includes(released: Released, head: Headline, drawn: dict[str, Figure]) -> dict[str, str]:
+    """The generated passages, by name."""
+    chosen = brief_figure(drawn)
+    texts = {
+        "notice": summary.notice(released),
+        "headline": summary.headline_box(head),
+        "what_was_done": summary.what_was_done(released),
+        "found": summary.found(head, chosen),
+        "found_in_full": summary.found(head, None),
+        "sure": summary.sure(head),
+        "keep_in_mind": summary.keep_in_mind(head),
+        "more": summary.more(released),
+        "method": design.method(head),
+        "sources": design.sources(released),
+        "balance": design.balance(released),
+        "main_result": findings.main_text(head),
+        "hidden": checks.hidden_text(released),
+        "methods": technical.methods(released),
+        "glossary": technical.glossary(),
+        "figure_brief": drawn[chosen].markdown() if chosen else NOTHING,
+    }
+    for name in FIGURES:
+        texts[f"figure_{name.replace('-', '_')}"] = _section(name, drawn)
+    return texts
+
+
+HEADINGS = {
+    "curve": "### How the outcome grew over time",
+    "event-study": "### Before and after adoption, period by period",
+    "series": "### The raw figures",
+    "all-analyses": "",
+}
+
+
+def _section(name: str, drawn: dict[str, Figure]) -> str:
+    """A figure under its own heading, or nothing: so that no heading stands alone."""
+    if name not in drawn:
+        return NOTHING
+    heading = f"{HEADINGS[name]}\n\n" if HEADINGS[name] else ""
+    return heading + drawn[name].markdown()
+
+
+def tables(released: Released, head: Headline) -> dict[str, str]:
+    """The generated tables, by name."""
+    return {
+        "logic": design.logic_model(released),
+        "glance": design.glance(released),
+        "flow": checks.flow_table(released, checks.flow_rows(head)),
+        "flow_all": checks.flow_table(released, released.rows("flow"), "flow-all"),
+        "missing": design.quality_table(released),
+        "quality": design.quality_table(released, "quality"),
+        "baseline": design.baseline_table(released),
+        "main": findings.main_table(head),
+        "analyses": findings.all_table(released),
+        "groups": findings.groups_table(head),
+        "checks": checks.checks_table(released),
+        "checks_figures": checks.checks_table(released, numbers=True),
+        "estimates": technical.estimates(released),
+        "inference": technical.inference_table(released),
+        "suppression": checks.suppression_table(released),
+        "provenance": technical.provenance(released),
+    }

@@ -1,0 +1,187 @@
+"""A study file held against its data and its estimators: ready to fit, or every reason why not, at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluation.errors import EvaluationError, Problem, StudyError
+from evaluation.study.document import Document, Loc, in_file_order
+from evaluation.study.load import Draft, StudyFile, read
+
+if TYPE_CHECKING:
+    from evaluation.data.engine import Source
+    from evaluation.estimators.base import Estimator
+    from evaluation.study.models import Analysis, Design
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study ready to fit: its file, its data, and each analysis with its estimator and options."""
+
+    file: StudyFile
+    source: Source
+    analyses: tuple[tuple[Analysis, Estimator], ...]
+    warnings: tuple[Problem, ...] = ()
+
+
+def plan(path: Path) -> Plan:
+    """The study at `path`, checked against its data.
+
+    An analysis without a valid comparison is planned all the same, with a warning: its result will say so, and the
+    other analyses are not lost.
+
+    Raises
+    ------
+    StudyError
+        With every problem that `check` finds, when one of them is an error.
+    """
+    examined = _examine(read(path))
+    problems = examined.problems
+    if examined.file is None or examined.source is None or any(p.severity == "error" for p in problems):
+        raise StudyError(*in_file_order([*problems, *examined.no_comparison]))
+    analyses = zip(examined.file.study.analyses, examined.estimators, strict=True)
+    chosen = tuple((analysis, estimator) for analysis, estimator in analyses if estimator is not None)
+    doubts = (replace(p, severity="warning") for p in examined.no_comparison)
+    return Plan(examined.file, examined.source, chosen, tuple(in_file_order([*problems, *doubts])))
+
+
+def check(path: Path) -> list[Problem]:
+    """Every error and warning about the study at `path`, in the order of the file; raises nothing for them."""
+    try:
+        examined = _examine(read(path))
+    except EvaluationError as error:
+        return list(error.problems)
+    return in_file_order([*examined.problems, *examined.no_comparison])
+
+
+# --------------------------------------------------------------------------- everything at once
+
+
+@dataclass(frozen=True)
+class _Examined:
+    """What was found. `no_comparison` holds analyses that cannot answer on these data: the run can go on without."""
+
+    file: StudyFile | None
+    source: Source | None
+    estimators: tuple[Estimator | None, ...]
+    problems: tuple[Problem, ...]
+    no_comparison: tuple[Problem, ...] = ()
+
+
+def _examine(draft: Draft) -> _Examined:
+    from evaluation.run.options import chosen
+    from evaluation.study.models import Design
+
+    document = draft.document
+    design = draft.section(Design, "design")
+    found = [chosen(document, i, design and design.type) for i, _ in document.entries("analyses")]
+    estimators = tuple(estimator for estimator, _ in found)
+    problems = [*draft.problems, *_kind(document), *(p for _, wrong in found for p in wrong)]
+    source, unreadable = _opened(draft)
+    if source is None:
+        return _Examined(draft.file, None, estimators, (*problems, *unreadable))
+    in_data, no_comparison = _held_against(draft, design, estimators, source)
+    return _Examined(draft.file, source, estimators, (*problems, *in_data), tuple(no_comparison))
+
+
+def _kind(document: Document) -> Iterator[Problem]:
+    from evaluation.dictionary.catalogue import kinds
+    from evaluation.study.spelling import hint, listed
+
+    loc: Loc = ("intervention", "kind")
+    kind, known = document.at(loc), kinds()
+    if isinstance(kind, str) and kind not in known:
+        what = f'there is no kind of intervention "{kind}"' + hint(kind, known)
+        yield document.problem(loc, what, f"Kinds in the catalogue: {listed(known)}.")
+
+
+def _opened(draft: Draft) -> tuple[Source | None, list[Problem]]:
+    from evaluation.data.engine import open_source
+    from evaluation.study.models import Data
+
+    data: Data | None = draft.section(Data, "data")
+    if data is None or not data.path or data.store:
+        return None, []
+    try:
+        return open_source(data.path, draft.document.path.parent), []
+    except EvaluationError as error:
+        loc: Loc = ("data", "path")
+        return None, [draft.document.problem(loc, f"{p.where}: {p.what}", p.fix) for p in error.problems]
+
+
+def _held_against(
+    draft: Draft, design: Design | None, estimators: tuple[Estimator | None, ...], source: Source
+) -> tuple[list[Problem], list[Problem]]:
+    """Problems of the data, and analyses without a valid comparison in them."""
+    from evaluation.run import columns
+
+    document = draft.document
+    of_design = columns.design_problems(document, source)
+    found = [*of_design, *columns.label_problems(document, source)]
+    for i, estimator in enumerate(estimators):
+        if estimator is not None:
+            found += columns.option_problems(document, i, estimator, getattr(design, "covariates", []), source)
+    of_outcomes = {i: columns.outcome_problems(document, i, source) for i, _ in document.entries("outcomes")}
+    found += [p for wrong in of_outcomes.values() for p in wrong]
+    if design is None or of_design or columns.roles_in_doubt(document, draft.problems):
+        return found, []
+    sound = [i for i, wrong in of_outcomes.items() if not wrong]
+    in_rows, no_comparison = _rows_of(draft, design, sound, estimators, source)
+    return [*found, *in_rows], no_comparison
+
+
+def _rows_of(
+    draft: Draft, design: Design, sound: list[int], estimators: tuple[Estimator | None, ...], source: Source
+) -> tuple[list[Problem], list[Problem]]:
+    """The same of the rows, which are read here for the first time. `sound` are outcomes whose columns are."""
+    import duckdb
+
+    from evaluation.run.comparison import lacking
+
+    try:
+        in_rows = [p for p in _frame_problems(draft, design, sound, source) if not _told(p, draft.problems)]
+        if any(p.severity == "error" for p in in_rows):
+            return in_rows, []
+        return in_rows, list(lacking(draft.document, design, estimators, source))
+    except duckdb.Error as error:
+        what = f"{source.where}: the rows cannot be read: {str(error).splitlines()[0]}"
+        return [draft.document.problem(("data", "path"), what, "Write the file again.")], []
+
+
+def _told(problem: Problem, before: tuple[Problem, ...]) -> bool:
+    """Whether the file alone gave reason enough for an error at this key, or within it."""
+    inside = (f"{problem.key}[", f"{problem.key}.")
+    return any(p.severity == "error" and (p.key == problem.key or p.key.startswith(inside)) for p in before)
+
+
+def _frame_problems(draft: Draft, design: Design, sound: list[int], source: Source) -> list[Problem]:
+    from evaluation.study.models import CohortDesign, Outcome
+
+    if isinstance(design, CohortDesign):
+        from evaluation.data import cohort
+
+        return [_anchored(draft.document, p, {}) for p in cohort.problems(design, source)]
+    from evaluation.data import panel
+
+    outcomes: dict[int, Outcome | None] = {i: draft.section(Outcome, "outcomes", i) for i in sound}
+    named = {i: o for i, o in outcomes.items() if o is not None and o.column}
+    places = dict(enumerate(named))
+    return [_anchored(draft.document, p, places) for p in panel.problems(design, list(named.values()), source)]
+
+
+def _anchored(document: Document, problem: Problem, outcomes: dict[int, int]) -> Problem:
+    """A problem of the data that a line of the study file is to blame for, at that line.
+
+    `outcomes` maps the places of the outcomes that were looked at to their places in the file.
+    """
+    if problem.where:
+        return problem
+    parts = re.findall(r"[^.\[\]]+", problem.key)
+    loc: Loc = tuple(int(p) if p.isdigit() else p for p in parts)
+    if loc[:1] == ("outcomes",) and len(loc) > 1 and isinstance(loc[1], int):
+        loc = ("outcomes", outcomes.get(loc[1], loc[1]), *loc[2:])
+    return document.problem(loc, problem.what, problem.fix, problem.severity)

@@ -1,0 +1,54 @@
+"""Wrong estimators and options: judged against the estimator's own options."""
+
+import pytest
+
+from tests.spec.case import cohort, panel
+from tests.spec.expect import expect
+
+ESTIMATORS = [
+    panel("misspelt", ("estimator: callaway_santanna", "estimator: ▸callaway_santana"), "analyses[0].estimator",
+          'there is no estimator "callaway_santana"', 'did you mean "callaway_santanna"?', "For a panel design there are:"),
+    panel("of_a_later_version", ("estimator: twfe", "estimator: ▸sun_abraham"), "analyses[1].estimator",
+          '"sun_abraham" is not available in this version'),
+    panel("of_the_other_design", ("estimator: twfe", "estimator: ▸cox"), "analyses[1].estimator",
+          '"cox" is for cohort designs', "For a panel design there are: twfe, event_study, callaway_santanna"),
+    cohort("of_the_other_design", (("estimator: cox", "estimator: ▸twfe"),
+                                   ("    options:\n      covariates: [age]\n      ties: efron\n", "")),
+           "analyses[1].estimator", '"twfe" is for panel designs'),
+    cohort("of_a_later_version", (("estimator: cox", "estimator: ▸fine_gray"),), "analyses[1].estimator",
+           '"fine_gray" is not available in this version', "For a cohort design there are: risk_difference, kaplan_meier, cox"),
+]  # fmt: skip
+
+OPTIONS = [
+    panel("unknown", ("      control_group: never", "      ▸control_grp: never"), "analyses[0].options.control_grp",
+          "unknown key", 'did you mean "control_group"?', "Valid keys here: ", "base_period"),
+    panel("of_another_estimator", ("      anticipation: 0", "      ▸ties: efron"), "analyses[0].options.ties",
+          "unknown key", "control_group"),
+    panel("value_not_allowed", ("control_group: never_treated", "control_group: ▸never"),
+          "analyses[0].options.control_group", "never_treated", "not_yet_treated"),
+    panel("wrong_type", ("anticipation: 0", "anticipation: ▸one"), "analyses[0].options.anticipation", "a whole number",
+          'found the text "one"'),
+    panel("negative", ("anticipation: 0", "anticipation: ▸-1"), "analyses[0].options.anticipation", "-1"),
+    panel("of_a_later_version", ("anticipation: 0", "method: ▸dr"), "analyses[0].options.method",
+          '"dr" is not available in this version'),
+    panel("confidence_level", ("anticipation: 0", "conf_level: ▸95"), "analyses[0].options.conf_level", "less than 1",
+          "found the number 95"),
+    cohort("of_a_later_version", ("adjust: none", "adjust: ▸aipw"), "analyses[0].options.adjust",
+           '"aipw" is not available in this version', "none, regression"),
+    cohort("value_misspelt", ("ties: efron", "ties: ▸effron"), "analyses[1].options.ties", 'did you mean "efron"?',
+           "efron, breslow"),
+    cohort("negative_window", ("window: 52", "window: ▸-4"), "analyses[0].options.window", "greater than 0"),
+    cohort("covariates_in_words", ("covariates: [age]", "covariates: ▸al"), "analyses[1].options.covariates",
+           '"all" or a list', 'did you mean "all"?'),
+    cohort("covariate_twice", ("covariates: [age]", "covariates: [age, ▸age]"), "analyses[1].options.covariates[1]",
+           "stands here twice"),
+    cohort("covariate_absent", ("covariates: [age]", "covariates: [▸agee]"), "analyses[1].options.covariates[0]",
+           'the data have no column "agee"', 'did you mean "age"?'),
+    cohort("covariate_of_text", ("covariates: [age]", "covariates: [▸court]"), "analyses[1].options.covariates[0]",
+           'the column "court" holds text'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [*ESTIMATORS, *OPTIONS], ids=lambda c: f"{c.base}-{c.name}")
+def test_one_clear_message(case, tmp_path, capsys):
+    expect(case, tmp_path, capsys)
