@@ -422,7 +422,7 @@ def call(tokens: Sequence[str]) -> int:
         _tell("stopped; nothing half-written was left in place")
         return 1
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]  # the reader went away: keep the interpreter from flushing
+        sys.stdout = None  # the reader went away: keep the interpreter from flushing
         return 1
 
 

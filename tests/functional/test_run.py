@@ -151,7 +151,9 @@ def test_small_counts_stay_in_the_restricted_folder(workspace):
     assert {r["time"] for r in hidden} == {2.0}
     assert all(r["estimate"] is None and r["n_obs"] is None for r in hidden)
     full = read_tables(Path("outputs/aid/restricted"))
-    assert all(r["estimate"] is not None for r in full["estimates"] if r["time"] == 2.0 and r["term"] == "risk_difference")
+    assert all(
+        r["estimate"] is not None for r in full["estimates"] if r["time"] == 2.0 and r["term"] == "risk_difference"
+    )
     assert Path("outputs/aid/restricted").stat().st_mode & 0o077 == 0
     assert len(released["curve"]) < len(full["curve"])
 

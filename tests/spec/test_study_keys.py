@@ -56,6 +56,7 @@ TYPES = [
           "Write false."),
     panel("nothing_for_text", ("  description: A law that takes a licence away at once.", "  ▸description:"),
           "intervention.description", "expected text, found nothing"),
+    panel("nothing_for_a_label", ("{rate: Deaths}", '{rate: ▸""}'), "labels.rate", "expected text, found nothing"),
     panel("list_for_options", ("    options:\n      control_group: never_treated\n      anticipation: 0",
                                "    ▸options: [control_group, anticipation]"), "analyses[0].options",
           "expected keys with values, found a list"),

@@ -44,6 +44,8 @@ OPTIONS = [
            "stands here twice"),
     cohort("covariate_absent", ("covariates: [age]", "covariates: [▸agee]"), "analyses[1].options.covariates[0]",
            'the data have no column "agee"', 'did you mean "age"?'),
+    cohort("covariate_of_no_name", ("covariates: [age]", 'covariates: [▸""]'), "analyses[1].options.covariates[0]",
+           'no column ""'),
     cohort("covariate_of_text", ("covariates: [age]", "covariates: [▸court]"), "analyses[1].options.covariates[0]",
            'the column "court" holds text'),
 ]  # fmt: skip

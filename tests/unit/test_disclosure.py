@@ -1,5 +1,7 @@
 """The disclosure door: no small count leaves, nor a figure in the same row or window that gives it away."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,7 +85,15 @@ def test_a_small_exclusion_takes_its_running_totals_with_it():
 
 
 def test_a_small_number_missing_hides_the_rows_read():
-    row = {"study": "s", "role": "covariate", "type": "DOUBLE", "n_rows": 1000, "n_missing": 0, "n_nan": 0, "status": "ok"}
+    row = {
+        "study": "s",
+        "role": "covariate",
+        "type": "DOUBLE",
+        "n_rows": 1000,
+        "n_missing": 0,
+        "n_nan": 0,
+        "status": "ok",
+    }
     rows = [row | {"column": "x", "n_nan": 3}, row | {"column": "y"}]
     out = released("cms11", data_quality=rows).tables["data_quality"]
     assert [r["n_rows"] for r in out] == [None, None]
@@ -108,7 +118,15 @@ def test_a_message_that_tells_a_small_count_is_replaced():
 
 
 def test_small_totals_of_a_count_outcome_are_hidden_for_places_too():
-    row = {"study": "s", "outcome": "o", "group": "treated", "time": 1.0, "estimate": 0.5, "n_units": 12, "status": "ok"}
+    row = {
+        "study": "s",
+        "outcome": "o",
+        "group": "treated",
+        "time": 1.0,
+        "estimate": 0.5,
+        "n_units": 12,
+        "status": "ok",
+    }
     rows = [row | {"total": 6.0}, row | {"total": 60.0}]
     out = released("wonder10", people=False, series=rows).tables["series"]
     assert [r["estimate"] for r in out] == [None, 0.5]
@@ -133,7 +151,7 @@ def test_no_step_of_a_released_curve_tells_a_small_count(exits):
     for point in points:
         assert not profile.hides(point["n_event"] or None)
         assert not profile.hides(point["n_censor"] or None)
-    for before, after in zip(points, points[1:], strict=False):
+    for before, after in pairwise(points):
         assert after["n_risk"] == before["n_risk"] - before["n_event"] - before["n_censor"]
         assert not profile.hides(after["n_risk"] or None)
 
@@ -141,3 +159,17 @@ def test_no_step_of_a_released_curve_tells_a_small_count(exits):
 def test_a_curve_keeps_the_steps_that_may_be_shown():
     points = coarsened(curve([(0, 0), (20, 0), (5, 0), (6, 0), (0, 15)]), PROFILES["cms11"])
     assert [(p["time"], p["n_event"], p["n_censor"]) for p in points] == [(0, 0, 0), (1, 20, 0), (3, 11, 0), (4, 0, 15)]
+
+
+def test_a_small_number_missing_hides_the_counts_and_keeps_the_means():
+    row = {"study": "s", "covariate": "age", "n": 100, "n_missing": 4, "kind": "continuous", "mean": 30.0, "std_dev": 5.0,
+           "smd": 0.1, "status": "ok"}  # fmt: skip
+    rows = [row | {"group": "treated"}, row | {"group": "control", "n_missing": 0}]
+    out = released("cms11", baseline=rows).tables["baseline"]
+    assert [(r["mean"], r["n"], r["n_missing"]) for r in out] == [(30.0, None, None)] * 2
+
+
+def test_events_at_the_origin_join_the_first_step():
+    points = coarsened(curve([(15, 0), (10, 0), (0, 30)]), PROFILES["cms11"])
+    assert [(p["time"], p["n_risk"], p["n_event"]) for p in points] == [(0, 55, 0), (1, 55, 25), (2, 30, 0)]
+    assert points[0]["estimate"] == 1.0

@@ -33,7 +33,9 @@ def test_help_imports_nothing_heavy():
 
 
 def test_importing_the_package_does_no_work():
-    done = python("-c", "import sys; before = set(sys.modules); import evaluation; print(len(set(sys.modules) - before))")
+    done = python(
+        "-c", "import sys; before = set(sys.modules); import evaluation; print(len(set(sys.modules) - before))"
+    )
     assert int(done.stdout) == 1
 
 

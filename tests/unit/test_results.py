@@ -18,7 +18,15 @@ def test_the_estimates_have_the_agreed_columns_in_the_agreed_order():
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(1 / 3, 0.333333333333), (-0.0, 0.0), (math.nan, None), (math.inf, None), (None, None), (12, 12), (1e-300, 1e-300)],
+    [
+        (1 / 3, 0.333333333333),
+        (-0.0, 0.0),
+        (math.nan, None),
+        (math.inf, None),
+        (None, None),
+        (12, 12),
+        (1e-300, 1e-300),
+    ],
 )
 def test_rounding_to_twelve_significant_digits(value, expected):
     assert rounded(value) == expected

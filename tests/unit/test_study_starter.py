@@ -74,7 +74,9 @@ def test_no_line_is_longer_than_a_screen(written):
     assert max(map(len, written.read_text(encoding="utf-8").splitlines())) <= 120
 
 
-@pytest.mark.parametrize(("name", "better"), [("Per-se laws", "per_se_laws"), ("2024", "study_2024"), ("null", "null_study")])
+@pytest.mark.parametrize(
+    ("name", "better"), [("Per-se laws", "per_se_laws"), ("2024", "study_2024"), ("null", "null_study")]
+)
 def test_a_name_that_is_no_id_is_refused(name, better):
     with pytest.raises(UsageError, match=f"Try {better}"):
         starter(name, "panel")

@@ -63,7 +63,12 @@ class PanelMoments:
     @property
     def n_clusters(self) -> int:
         """Clusters with any row."""
-        return int(np.unique(self.cluster).size)
+        return self.clusters_among(np.ones(len(self.cluster), dtype=np.bool_))
+
+    def clusters_among(self, rows: Mask) -> int:
+        """Clusters with any of some rows (R,)."""
+        found = self.cluster[rows]
+        return int(np.count_nonzero(found[1:] != found[:-1])) + 1 if found.size else 0
 
     def without(self, rows: Mask, step: str, reason: str) -> PanelMoments:
         """These moments without `rows` (R,), the units counted in the flow; periods left empty go too."""
@@ -121,8 +126,8 @@ def _facts(connection: DuckDBPyConnection, rows: str) -> _Facts:
     ).fetchall()[0]
     if found[3] is None:
         raise NotEstimable("No row has an outcome.")
-    rows, missing, weightless, low, high, heaviest, times = found
-    return _Facts(rows, missing, weightless, low, high, heaviest, sorted(times))
+    n, missing, weightless, low, high, heaviest, times = found
+    return _Facts(n, missing, weightless, low, high, heaviest, sorted(times))
 
 
 def _units(connection: DuckDBPyConnection, rows: str, periods: int, by_unit: bool) -> tuple[int, bool, bool]:

@@ -34,7 +34,7 @@ SHAPE = 0.8  # below 1: the hazard falls as time goes on, as it does after relea
 RISK_SPREAD = 0.8  # standard deviation of the risk score on the log-odds scale
 SELECTION = 0.5  # how strongly people at lower risk are favoured, per unit of the risk score
 DEATH_RISK = 0.03  # of each competing event, by the last window
-MISSING_SHARE = 0.005
+MISSING_SHARE = 0.03  # of the values of every third characteristic
 A_YEAR = {"day": 365.0, "week": 52.0, "month": 12.0, "year": 1.0}
 
 
@@ -172,12 +172,16 @@ def _plant_times(design: CohortDesign, time: Floats, event: Integers, follow_up:
         time[first[-1]] = 0.0
 
 
-def _with_missing(values: Integers, generator: np.random.Generator) -> Any:
+def _with_missing(covariates: dict[str, Integers], generator: np.random.Generator) -> dict[str, Any]:
+    """The characteristics, every third of them with values missing at random, one at least."""
     import pyarrow as pa
 
-    missing = generator.random(len(values)) < MISSING_SHARE
-    missing[len(values) // 2] = True
-    return pa.array(values, mask=missing)
+    found: dict[str, Any] = dict(covariates)
+    for name in [*covariates][2::3]:
+        missing = generator.random(len(covariates[name])) < MISSING_SHARE
+        missing[len(missing) // 2] = True
+        found[name] = pa.array(covariates[name], mask=missing)
+    return found
 
 
 def _check_estimand(estimator: str) -> None:
@@ -234,4 +238,4 @@ def cohort_columns(study: Study, effect: float, plan: Simulation, generator: np.
     for values in (*people.values(), *covariates.values()):
         values[-1] = values[0]
     named = {design.person: np.arange(1, plan.size + 1)} if design.person else {}
-    return {**named, **people, **{name: _with_missing(values, generator) for name, values in covariates.items()}}
+    return {**named, **people, **_with_missing(covariates, generator)}

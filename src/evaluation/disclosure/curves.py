@@ -12,6 +12,19 @@ def _key(row: Row) -> tuple[str, str, str, str]:
     return (row["analysis"], row["outcome"], row["quantity"], row["group"])
 
 
+def _origin(row: Row) -> Row:
+    start = 1.0 if row["quantity"] == "survival" else 0.0
+    return {
+        **row,
+        "n_event": 0,
+        "n_censor": 0,
+        "estimate": start,
+        "std_error": 0.0,
+        "conf_low": start,
+        "conf_high": start,
+    }
+
+
 def _thin(rows: list[Row], profile: Profile) -> list[Row]:
     """One curve, points merged forward until the events and the censored since the last point may be shown.
 
@@ -24,6 +37,9 @@ def _thin(rows: list[Row], profile: Profile) -> list[Row]:
         events += row["n_event"]
         censored += row["n_censor"]
         remaining = at_risk - events - censored
+        if row["time"] == 0 and (events or censored):  # the origin stands; who left there joins the first step
+            out.append(_origin(row))
+            continue
         small = any(profile.hides(c) for c in (events or None, censored or None, remaining or None))
         if small or not (events or censored or row["time"] == 0):
             continue

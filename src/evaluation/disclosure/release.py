@@ -5,7 +5,7 @@ What this does not do is search across tables for differences that give a hidden
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from evaluation.disclosure.curves import coarsened
@@ -53,7 +53,7 @@ def _estimates(rows: list[Row], profile: Profile, people: bool) -> list[Row]:
 
 
 def _like_estimates(
-    rows: list[Row], table: str, hidden: set[tuple[object, ...]], key: Callable[[Row], tuple[object, ...]]
+    rows: list[Row], table: str, hidden: Collection[tuple[object, ...]], key: Callable[[Row], tuple[object, ...]]
 ) -> list[Row]:
     return [_blank(r, table) if key(r) in hidden else r for r in rows]
 
@@ -75,13 +75,19 @@ def _flow(rows: list[Row], profile: Profile) -> list[Row]:
 
 
 def _baseline(rows: list[Row], profile: Profile) -> list[Row]:
-    def small(row: Row) -> bool:
-        yes = round(row["mean"] * row["n"]) if row["kind"] == "binary" and row["mean"] is not None else None
-        no = None if yes is None else row["n"] - yes
-        return any(profile.hides(c) for c in (row["n"], row["n_missing"] or None, yes, no))
+    """Both arms together: one arm and the difference give the other. A small number missing hides the counts;
+    a small number of people with, or without, a yes/no characteristic hides the figures too."""
 
-    hidden = {r["covariate"] for r in rows if small(r)}  # both arms: one arm and the difference give the other
-    return [_blank(r, "baseline") if r["covariate"] in hidden else r for r in rows]
+    def small_share(row: Row) -> bool:
+        if row["kind"] != "binary" or row["mean"] is None:
+            return profile.hides(row["n"])
+        yes = round(row["mean"] * row["n"])
+        return any(profile.hides(c) for c in (row["n"], yes, row["n"] - yes))
+
+    hidden = {r["covariate"] for r in rows if small_share(r)}
+    uncounted = {r["covariate"] for r in rows if profile.hides(r["n_missing"] or None)} - hidden
+    shown = [_blank(r, "baseline") if r["covariate"] in hidden else r for r in rows]
+    return [{**r, "n": None, "n_missing": None} if r["covariate"] in uncounted else r for r in shown]
 
 
 def _data_quality(rows: list[Row], profile: Profile) -> list[Row]:

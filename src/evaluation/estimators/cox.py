@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 ALARM = 0.05
-FEW_CLUSTERS = 40
 
 
 class Cox(Estimator):
@@ -44,7 +43,8 @@ class Cox(Estimator):
     conventions: ClassVar[str] = (
         "Efron's handling of ties by default; model-based standard errors; Lin and Wei's robust ones with "
         "`robust: true`, summed within clusters where the design has them; normal distribution, no "
-        "small-sample factor; proportional hazards by the score test on one minus the Kaplan-Meier scale, as R's survival from version 3.0 on."
+        "small-sample factor; proportional hazards by the score test on one minus the Kaplan-Meier scale, as "
+        "R's survival from version 3.0 on."
     )
     source: ClassVar[str] = (
         "Cox (1972); Efron (1977); Breslow (1974); Lin & Wei (1989); Grambsch & Therneau (1994); Harrell et al. (1996)."
@@ -193,16 +193,13 @@ class _Model:
     # ------------------------------------------------------------------ checks
 
     def _checks(self, fit: CoxFit, covariance: Floats) -> Iterator[Check]:
+        from evaluation.inference.rule import few_clusters
+
         yield from self._proportional(fit)
         yield from self._tests(fit, covariance)
         yield from self._competing()
-        n_clusters = self._n_clusters
-        if n_clusters is not None and n_clusters < FEW_CLUSTERS:
-            message = (
-                f"There are only {n_clusters} clusters: below about {FEW_CLUSTERS}, cluster-robust intervals tend to "
-                "be too narrow."
-            )
-            yield Check("few_clusters", "warn", message, statistic=n_clusters, threshold=FEW_CLUSTERS)
+        if self._n_clusters is not None:
+            yield from few_clusters(self._n_clusters)
 
     def _proportional(self, fit: CoxFit) -> Iterator[Check]:
         found = fit.drift()

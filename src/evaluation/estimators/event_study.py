@@ -113,7 +113,7 @@ def _events(moments: PanelMoments, reference: int, window: list[int] | None) -> 
     seen = moments.observed & adopts[of_row][:, None]
     if not seen.any():
         raise NotEstimable("No unit starts treatment within the periods observed.")
-    times = sorted({int(e) for e in np.unique(since[of_row][seen])})
+    times = np.unique(since[np.array([seen[of_row == j].any(axis=0) for j in range(len(cohorts))])]).tolist()
     if reference not in times:
         raise NotEstimable(
             f"No treated unit is observed in the reference period, {-reference} before adoption; "
@@ -193,9 +193,7 @@ class _Figures:
         return self.rule.figure(term, estimand, float(share @ self.fit.coefficients[used]), error, **key, **counts)
 
     def _single_cluster(self, event: _Event) -> tuple[Check, ...]:
-        import numpy as np
-
-        if np.unique(self.moments.cluster[event.rows]).size > 1:
+        if self.moments.clusters_among(event.rows) > 1:
             return ()
         message = f"The coefficient at {event.time} periods since adoption rests on one cluster: "
         units = int(self.moments.units[event.rows].sum())

@@ -109,7 +109,7 @@ class _Window:
         return ResultSet(tuple(estimates), tuple(inference), tuple(checks))
 
     def _figure(self, term: str) -> Figure | str:
-        from evaluation.inference.risks import Risks, Rule, difference, ratio
+        from evaluation.inference.risks import Method, Risks, difference, ratio
 
         if term in ("risk_treated", "risk_control"):
             return self._risk(term, self.curves[term.removeprefix("risk_")])
@@ -118,7 +118,7 @@ class _Window:
             return "nobody in one of the arms is observed that long."
         (one, var_one), (zero, var_zero) = (r for r in risks if r is not None)
         contrast = difference if term == "risk_difference" else ratio
-        return contrast(Risks(one, zero, var_one, var_zero), self.options.conf_level, Rule("Greenwood"))
+        return contrast(Risks(one, zero, var_one, var_zero), self.options.conf_level, Method("Greenwood"))
 
     def _risk_variance(self, curve: Curve) -> tuple[float, float] | None:
         """Risk and variance; variance 0 where Greenwood's formula has no value; None beyond the last time."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from evaluation.inference.window_risks import WindowRisks
     from evaluation.study.models import Outcome
 
-FEW_CLUSTERS = 40
 NAMES = {
     "risk_treated": "risk if treated",
     "risk_control": "risk if not treated",
@@ -98,7 +97,7 @@ class RiskDifference(Estimator):
         return ResultSet(
             estimates=tuple(e for f in found for e in f.estimates),
             inference=tuple(i for f in found for i in f.inference),
-            checks=tuple(c for f in found for c in f.checks),
+            checks=_few_clusters(parts) + tuple(c for f in found for c in f.checks),
             flow=flow + tuple(s for p in parts for s in p.flow(flow[-1].n_remaining)),
         )
 
@@ -119,7 +118,7 @@ class _Window:
 
     def results(self, covariates: list[str]) -> ResultSet:
         found = self._figures(covariates)
-        estimates, inference, checks = [], [], [*self._competing(), *self._few_clusters()]
+        estimates, inference, checks = [], [], self._competing()
         for term in NAMES:
             figure = found if isinstance(found, NotEstimable) else found[term]
             if isinstance(figure, (str, NotEstimable)):
@@ -196,12 +195,10 @@ class _Window:
             Check("competing_events", "info", message, time=self.window, statistic=first.total, counts=first.counts)
         ]
 
-    def _few_clusters(self) -> list[Check]:
-        n_clusters = self.risks.n_clusters
-        if n_clusters is None or n_clusters >= FEW_CLUSTERS:
-            return []
-        message = (
-            f"There are only {n_clusters} clusters at {self.span}: below about {FEW_CLUSTERS}, cluster-robust "
-            "intervals tend to be too narrow even with the t distribution."
-        )
-        return [Check("few_clusters", "warn", message, time=self.window, statistic=n_clusters, threshold=FEW_CLUSTERS)]
+
+def _few_clusters(parts: list[_Window]) -> tuple[Check, ...]:
+    """A warning about the window with the fewest clusters, where there are too few."""
+    from evaluation.inference.rule import few_clusters
+
+    clusters = [p.risks.n_clusters for p in parts if p.risks.n_clusters is not None]
+    return few_clusters(min(clusters)) if clusters else ()

@@ -1,4 +1,4 @@
-"""Sums of influence functions by cluster, and the small-sample factor that goes with them."""
+"""Sums of influence functions by cluster."""
 
 from __future__ import annotations
 
@@ -18,8 +18,3 @@ def sums(values: Floats, codes: Integers) -> Floats:
 
     n_clusters = int(codes.max()) + 1
     return np.column_stack([np.bincount(codes, column, n_clusters) for column in values.T])
-
-
-def small_sample_factor(n_clusters: int, n: int, k: int) -> float:
-    """G/(G-1) · (N-1)/(N-K), by which a cluster-robust variance is multiplied."""
-    return n_clusters / (n_clusters - 1) * (n - 1) / (n - k)

@@ -84,7 +84,7 @@ class Kinds:
         n = len(first)
 
         def total(values: Floats) -> Floats:
-            return np.bincount(of_row, values, n)
+            return np.bincount(of_row, values, n).astype(np.float64)
 
         return cls(
             of_row,

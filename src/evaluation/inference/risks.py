@@ -35,27 +35,27 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Rule:
+class Method:
     """A way of reckoning uncertainty, as the `inference` table states it."""
 
-    method: str
+    name: str
     df: float | None = None
     df_rule: str = ""
     small_sample_factor: float | None = None
     n_clusters: int | None = None
 
-    def row(self, term: str, std_error: float | None, interval: Interval, method: str = "") -> Inference:
-        """The rule applied to one term."""
+    def row(self, term: str, std_error: float | None, interval: Interval, name: str = "") -> Inference:
+        """The method applied to one term."""
         return Inference(
-            term, method or self.method, std_error=std_error, conf_low=interval.low, conf_high=interval.high,
+            term, name or self.name, std_error=std_error, conf_low=interval.low, conf_high=interval.high,
             p_value=interval.p_value, distribution="normal" if self.df is None else "t", df=self.df,
             df_rule=self.df_rule, small_sample_factor=self.small_sample_factor, n_clusters=self.n_clusters,
         )  # fmt: skip
 
 
-def _ratio(term: str, ratio: float, log_std_error: float, level: float, rule: Rule) -> Figure:
-    interval = log_scale(ratio, log_std_error, level, rule.df)
-    row = rule.row(term, log_std_error, interval, f"{rule.method}; standard error of the log ratio")
+def _ratio(term: str, ratio: float, log_std_error: float, level: float, method: Method) -> Figure:
+    interval = log_scale(ratio, log_std_error, level, method.df)
+    row = method.row(term, log_std_error, interval, f"{method.name}; standard error of the log ratio")
     return Figure(ratio, ratio * log_std_error, interval, (row,))
 
 
@@ -65,18 +65,18 @@ def _ratio(term: str, ratio: float, log_std_error: float, level: float, rule: Ru
 def _score_risk(term: str, arm: Arm, level: float) -> Figure:
     interval = proportions.wilson(arm, level)
     std_error = arm.std_error or None
-    return Figure(arm.risk, std_error, interval, (Rule("Wilson score").row(term, std_error, interval),))
+    return Figure(arm.risk, std_error, interval, (Method("Wilson score").row(term, std_error, interval),))
 
 
 def _score_difference(treated: Arm, control: Arm, level: float) -> Figure:
     difference = treated.risk - control.risk
     interval = proportions.newcombe(treated, control, level)
-    rows = [Rule("Newcombe hybrid score; p from the pooled score test").row("risk_difference", None, interval)]
+    rows = [Method("Newcombe hybrid score; p from the pooled score test").row("risk_difference", None, interval)]
     std_error = None
     if treated.std_error or control.std_error:
         std_error = proportions.difference_std_error(treated, control)
         hc1 = wald(difference, std_error, level)
-        rows.append(Rule("HC1, regression of the event on the arm").row("risk_difference", std_error, hc1))
+        rows.append(Method("HC1, regression of the event on the arm").row("risk_difference", std_error, hc1))
     return Figure(difference, std_error, interval, tuple(rows))
 
 
@@ -87,7 +87,7 @@ def _counted_risk_ratio(treated: Arm, control: Arm, level: float) -> Figure | st
         return "everyone had the event, so the risk ratio has no standard error."
     ratio = treated.risk / control.risk
     return _ratio("risk_ratio", ratio, proportions.log_risk_ratio_std_error(treated, control), level,
-                  Rule("Katz, log scale"))  # fmt: skip
+                  Method("Katz, log scale"))  # fmt: skip
 
 
 def _counted_odds_ratio(treated: Arm, control: Arm, level: float) -> Figure | str:
@@ -96,7 +96,7 @@ def _counted_odds_ratio(treated: Arm, control: Arm, level: float) -> Figure | st
         return "in one arm nobody or everybody had the event, so the odds ratio has no standard error."
     ratio = (treated.events * control.others) / (treated.others * control.events)
     return _ratio("odds_ratio", ratio, proportions.log_odds_ratio_std_error(treated, control), level,
-                  Rule("Woolf, log scale"))  # fmt: skip
+                  Method("Woolf, log scale"))  # fmt: skip
 
 
 def from_counts(treated: Arm, control: Arm, level: float) -> Figures:
@@ -141,36 +141,36 @@ class Risks:
         return math.sqrt(max(variance, 0.0))
 
 
-def _plain_risk(term: str, risk: float, variance: float, level: float, rule: Rule) -> Figure | str:
+def _plain_risk(term: str, risk: float, variance: float, level: float, method: Method) -> Figure | str:
     std_error = math.sqrt(variance)
     if std_error == 0 or not 0 < risk < 1:
         return NO_VARIATION
-    interval = logit_scale(risk, std_error, level, rule.df)
-    row = rule.row(term, std_error, interval, f"{rule.method}; interval from the log odds")
+    interval = logit_scale(risk, std_error, level, method.df)
+    row = method.row(term, std_error, interval, f"{method.name}; interval from the log odds")
     return Figure(risk, std_error, interval, (row,))
 
 
-def difference(risks: Risks, level: float, rule: Rule) -> Figure | str:
+def difference(risks: Risks, level: float, method: Method) -> Figure | str:
     """The risk difference with its Wald interval."""
     std_error = risks.contrast_std_error(1, 1)
     if std_error == 0 or not risks.both_vary:
         return NO_VARIATION
     estimate = risks.treated - risks.control
-    interval = wald(estimate, std_error, level, rule.df)
-    return Figure(estimate, std_error, interval, (rule.row("risk_difference", std_error, interval),))
+    interval = wald(estimate, std_error, level, method.df)
+    return Figure(estimate, std_error, interval, (method.row("risk_difference", std_error, interval),))
 
 
-def ratio(risks: Risks, level: float, rule: Rule) -> Figure | str:
+def ratio(risks: Risks, level: float, method: Method) -> Figure | str:
     """The risk ratio with its interval from the log scale."""
     if not (risks.treated > 0 and risks.control > 0 and risks.both_vary):
         return NO_VARIATION
     log_std_error = risks.contrast_std_error(1 / risks.treated, 1 / risks.control)
     if log_std_error == 0:
         return NO_VARIATION
-    return _ratio("risk_ratio", risks.treated / risks.control, log_std_error, level, rule)
+    return _ratio("risk_ratio", risks.treated / risks.control, log_std_error, level, method)
 
 
-def _odds_ratio(risks: Risks, level: float, rule: Rule) -> Figure | str:
+def _odds_ratio(risks: Risks, level: float, method: Method) -> Figure | str:
     variances = (risks.treated * (1 - risks.treated), risks.control * (1 - risks.control))
     if not (all(variances) and risks.both_vary):
         return NO_VARIATION
@@ -178,15 +178,15 @@ def _odds_ratio(risks: Risks, level: float, rule: Rule) -> Figure | str:
     if log_std_error == 0:
         return NO_VARIATION
     estimate = risks.treated * (1 - risks.control) / ((1 - risks.treated) * risks.control)
-    return _ratio("odds_ratio", estimate, log_std_error, level, rule)
+    return _ratio("odds_ratio", estimate, log_std_error, level, method)
 
 
-def from_covariance(risks: Risks, level: float, rule: Rule) -> Figures:
+def from_covariance(risks: Risks, level: float, method: Method) -> Figures:
     """Risks with intervals from the log odds, the difference with Wald's, ratios from the log scale."""
     return {
-        "risk_treated": _plain_risk("risk_treated", risks.treated, risks.var_treated, level, rule),
-        "risk_control": _plain_risk("risk_control", risks.control, risks.var_control, level, rule),
-        "risk_difference": difference(risks, level, rule),
-        "risk_ratio": ratio(risks, level, rule),
-        "odds_ratio": _odds_ratio(risks, level, rule),
+        "risk_treated": _plain_risk("risk_treated", risks.treated, risks.var_treated, level, method),
+        "risk_control": _plain_risk("risk_control", risks.control, risks.var_control, level, method),
+        "risk_difference": difference(risks, level, method),
+        "risk_ratio": ratio(risks, level, method),
+        "odds_ratio": _odds_ratio(risks, level, method),
     }

@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from evaluation.errors import NotEstimable
-from evaluation.inference.clusters import small_sample_factor, sums
+from evaluation.inference.clusters import sums
+from evaluation.inference.covariance import cr1_factor
 from evaluation.inference.proportions import Arm
-from evaluation.inference.risks import Figures, Risks, Rule, from_counts, from_covariance
+from evaluation.inference.risks import Figures, Method, Risks, from_counts, from_covariance
 from evaluation.inference.standardised_risks import standardised_risks
 
 if TYPE_CHECKING:
@@ -139,15 +140,15 @@ class WindowRisks:
     def _from_influence(self, treated: float, control: float, influence: Floats, n_parameters: int, method: str
                         ) -> Figures:  # fmt: skip
         """Figures from everyone's influence on both risks (n, 2), summed within clusters where there are any."""
-        rule = Rule(method)
+        reckoned = Method(method)
         if self._codes is not None:
             self._enough_clusters()
             n_clusters = int(self._codes.max()) + 1
-            factor = small_sample_factor(n_clusters, len(self._codes), n_parameters)
+            factor = cr1_factor(n_clusters, len(self._codes), n_parameters)
             influence = sums(influence, self._codes) * factor**0.5
-            rule = Rule(method, n_clusters - 1, "G - 1", factor, n_clusters)
+            reckoned = Method(method, n_clusters - 1, "G - 1", factor, n_clusters)
         (one, cross), (_, zero) = influence.T @ influence
-        return from_covariance(Risks(treated, control, float(one), float(zero), float(cross)), self.level, rule)
+        return from_covariance(Risks(treated, control, float(one), float(zero), float(cross)), self.level, reckoned)
 
     def _enough_clusters(self) -> None:
         import numpy as np

@@ -56,9 +56,14 @@ class Table:
 
     def markdown(self) -> str:
         widths = [max([len(h), *(min(len(r[i]), 48) for r in self.rows)]) for i, h in enumerate(self.header)]
-        rule = "|".join(("-" * (max(w, 6) + 1)) + (":" if a == "r" else "-") for w, a in zip(widths, self.align, strict=True))
+        rule = "|".join(_rule(max(w, 6), a) for w, a in zip(widths, self.align, strict=True))
         lines = [_line(self.header), f"|{rule}|", *(_line(r) for r in self.rows)]
         return "\n".join(lines) + f"\n\n: {escape(self.caption)} {{#tbl-{self.id}}}\n"
+
+
+def _rule(width: int, align: str) -> str:
+    """A column's part of the line under the header; the number of dashes gives its share of the width."""
+    return "-" * width + "--:" if align == "r" else ":--" + "-" * width
 
 
 def _line(cells: Sequence[str]) -> str:

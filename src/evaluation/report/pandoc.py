@@ -14,6 +14,7 @@ from typing import Any
 
 from evaluation.errors import Problem, ReportError
 from evaluation.report.resolve import Resolved, resolve
+from evaluation.report.words import day
 
 FILTERS = ("filters/quarto.lua", "filters/report.lua")
 OPTIONS = {
@@ -51,6 +52,8 @@ def _pandoc(source: Path, document: Path, resolved: Resolved, form: str, moment:
     import pypandoc
 
     metadata = {k: v for k, v in resolved.metadata.items() if k != "toc"}
+    if "date" in metadata:
+        metadata |= {"date": day(str(metadata["date"])), "date-iso": metadata["date"]}
     metadata["pagetitle"] = _plain(str(metadata.get("title", "")))
     front = json.dumps({k: str(v) for k, v in metadata.items()}, ensure_ascii=False)
     options = [*OPTIONS[form], "--from=markdown", "--standalone", "--wrap=none"]

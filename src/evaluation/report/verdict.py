@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from evaluation.report import numbers
 from evaluation.report.headline import Headline, comparison_level, control_risk, others, starting_level
-from evaluation.report.measures import RATIOS, Measure
 from evaluation.report.words import counted, lower_first, named, upper_first
-from evaluation.results import Row
+
+NEAR = (0.03, 0.07)  # p-values said to be just above or just below a limit of 0.05
 
 
 def _thing(head: Headline) -> str:
@@ -188,15 +188,12 @@ def _log_rank_disagrees(head: Headline) -> str:
     analyses = {a.id for a in released.study.analyses if a.outcome == head.analysis.outcome}
     for check in released.rows("diagnostics"):
         if check["check"].replace("_", "") == "logrank" and check["analysis"] in analyses and check["p_value"] is not None:
-            if (check["p_value"] < level) != head.clear:
-                side = "above" if head.clear else "below"
-                return f"a test of the whole curves (log-rank) gives p = {numbers.p_value(check['p_value'])}, just {side} the usual limit of 0.05" if _near(check["p_value"]) else f"a test of the whole curves (log-rank) gives p = {numbers.p_value(check['p_value'])}, {side} the usual limit of 0.05"
-            return ""
+            if (check["p_value"] < level) == head.clear:
+                return ""
+            side = ("just " if NEAR[0] <= check["p_value"] <= NEAR[1] else "") + ("above" if head.clear else "below")
+            p = numbers.p_value(check["p_value"])
+            return f"a test of the whole curves (log-rank) gives p = {p}, {side} the usual limit of {numbers.number(level)}"
     return ""
-
-
-def _near(p: float) -> bool:
-    return 0.03 <= p <= 0.07
 
 
 def straddle_note(head: Headline) -> str:
@@ -219,14 +216,15 @@ def agreement(head: Headline) -> str:
     sign = head.told.good(head.estimate)
     same = sum(h.told.good(h.estimate) == sign for h in rest)
     open_ = sum(not h.clear for h in rest)
-    n = counted(len(rest), "other analysis", "other analyses")
-    if same == len(rest):
-        text = f"The {n} of this outcome point{'s' if len(rest) == 1 else ''} the same way."
+    n = len(rest)
+    if same == n:
+        whole = "The other analysis" if n == 1 else f"All {n} other analyses"
+        text = f"{whole} of this outcome point{'s' if n == 1 else ''} the same way."
     else:
-        text = f"Of the {n} of this outcome, {same} point{'s' if same == 1 else ''} the same way and {len(rest) - same} the other way."
+        text = f"Of {counted(n, 'other analysis', 'other analyses')} of this outcome, {same} point{'s' if same == 1 else ''} the same way."
     if open_:
-        which = "Its" if len(rest) == open_ == 1 else f"The plausible range of {open_}" if open_ == 1 else f"The plausible ranges of {open_}"
-        text += f" {which + ' plausible range' if which == 'Its' else which} include{'s' if open_ == 1 else ''} no difference."
+        which = "Its plausible range" if n == 1 else f"The plausible range{'s' if open_ > 1 else ''} of {open_} of them"
+        text += f" {which} include{'s' if open_ == 1 else ''} no difference."
     return text
 
 
@@ -244,16 +242,3 @@ def truth(head: Headline) -> str:
     low, high = head.interval
     holds = low <= simulation.effect <= high
     return f"{text}, and its plausible range {'includes' if holds else 'does not include'} the planted value."
-
-
-def ratio_row(row: Row) -> bool:
-    """Whether a row is a ratio stored on its natural scale."""
-    return row["term"] in RATIOS
-
-
-def stated(measure: Measure, row: Row) -> str:
-    """An estimate with its plausible range, as one phrase."""
-    text = measure.phrase(row["estimate"])
-    if row["conf_low"] is None or row["conf_high"] is None:
-        return text
-    return f"{text} (plausible range: {measure.span(row['conf_low'], row['conf_high'])})"

@@ -6,6 +6,7 @@ Change wording here or in the `.qmd` documents; sentences about the main result 
 from __future__ import annotations
 
 import re
+from datetime import date
 
 HIDDEN = "hidden"
 NOT_ESTIMABLE = "not estimable"
@@ -159,6 +160,18 @@ GLOSSARY = {
     "Standard error": "The typical distance of an estimate from the truth that chance alone brings.",
     "Standardised difference": "A difference of two averages, in standard deviations. Below 0.1 is usually called small.",
 }
+
+
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+
+
+def day(iso: str) -> str:
+    """`2026-01-02` as a reader writes it: January 2, 2026; anything else unchanged."""
+    try:
+        found = date.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{MONTHS[found.month - 1]} {found.day}, {found.year}"
 
 
 def plain(identifier: str) -> str:

@@ -15,6 +15,7 @@ from evaluation.report.figures.series import series
 from evaluation.report.headline import Headline, headline
 from evaluation.report.markdown import NOTHING, escape
 from evaluation.report.released import Released, open_run
+from evaluation.report.words import day
 from evaluation.report.sections import checks, design, findings, summary, technical
 
 DOCUMENTS = ("_quarto.yml", "brief.qmd", "full.qmd", "appendix.qmd")
@@ -92,7 +93,7 @@ def variables(released: Released) -> dict[str, object]:
         "study": {"title": escape(study.title), "question": escape(study.question), "people": escape(released.people)},
         "program": {"name": escape(released.program), "description": escape(study.intervention.description)},
         "outcome": {"name": escape(study.outcome(study.primary.outcome).label)},
-        "run": {"date": released.date or "not recorded"},
+        "run": {"date": day(released.date) or "not recorded"},
     }
 
 

@@ -55,8 +55,8 @@ def listed_problems(document: Document, loc: Loc, source: Source) -> list[Proble
 def column_problems(document: Document, loc: Loc, source: Source, *, number: bool = True) -> list[Problem]:
     """What is wrong with the column named at `loc`; nothing when no column is named there."""
     name = document.at(loc)
-    if not isinstance(name, str) or not name:
-        return []
+    if not isinstance(name, str) or (not name and loc[0] != "analyses"):
+        return []  # wrong in itself, and told so where the file is judged
     if name not in source.columns:
         columns = list(source.columns)
         more = f" and {len(columns) - _MOST_LISTED} more" if len(columns) > _MOST_LISTED else ""

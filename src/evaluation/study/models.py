@@ -66,7 +66,7 @@ class PanelDesign(Model):
     cluster: ColumnName | None = None  # default: unit
     weights: ColumnName | None = None
     time_unit: Literal["year", "quarter", "month", "week", "day", "period"] = "period"
-    unit_label: str = "units"  # plural noun for the report: states, counties
+    unit_label: Text = "units"  # plural noun for the report: states, counties
     units_are: Literal["people", "places"] = "people"  # disclosure control protects people, not places
 
     @property
@@ -90,7 +90,7 @@ class CohortDesign(Model):
     covariates: list[ColumnName] = []
     windows: list[Window] = []
     cluster: ColumnName | None = None
-    people_label: str = "people"  # plural noun for the report: people released from prison
+    people_label: Text = "people"  # plural noun for the report: people released from prison
 
 
 Design = Annotated[PanelDesign | CohortDesign, Field(discriminator="type")]
@@ -174,7 +174,7 @@ class Study(Model):
         description="a list of analyses, one of them with role primary"
     )
     disclosure: Disclosure = Field(description="the disclosure profile, such as {profile: cms11}")
-    labels: dict[str, str] = {}  # what the report calls a column
+    labels: dict[str, Text] = {}  # what the report calls a column
     diagnostics: Diagnostics = Diagnostics()
     gates: list[str] = []
     subgroups: list[ColumnName] = []

@@ -77,7 +77,7 @@ def _draw_curves(axes: Axes, released: Released, shown: dict[str, list[Row]], la
             axes.fill_between(low[0], low[1], high[1], step="post", color=COLOURS[group], alpha=0.13, linewidth=0)
         ends.append((x[-1], y[-1], released.group(group).replace(" ", "\n", 1), COLOURS[group]))
     axes.set_ylim(0, min(100, max(1.08 * top, 1)))
-    axes.set_xlim(0, max(float(r["time"]) for rows in shown.values() for r in rows))
+    axes.set_xlim(0, max(x for x, *_ in ends))
     axes.set_ylabel("Of every 100 people")
     axes.set_title(f"{upper_first(label)}, cumulative", loc="left", color=INK)
     axes.tick_params(labelbottom=True)

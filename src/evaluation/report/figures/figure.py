@@ -48,6 +48,7 @@ STYLE: dict[str, Any] = {
     "figure.facecolor": "white",
 }
 PNG_DPI = 200
+LINE = 0.16  # inches from one line of 9-point text to the next
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,11 @@ def spread(positions: list[float], gap: float) -> list[float]:
 
 def end_labels(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
     """Write each line's name at its end (x, y, text, colour), to the right of the axes, never one over another."""
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # lays the axes out, so that their height is known
     low, high = axes.get_ylim()
     lines = max((t.count("\n") + 1 for _, _, t, _ in ends), default=1)
-    height = axes.get_position().height * axes.figure.get_figheight()  # type: ignore[union-attr]
-    places = spread([y for _, y, _, _ in ends], (high - low) * 0.17 * lines / max(height, 1.0))
+    height = axes.get_window_extent().height / axes.figure.dpi
+    places = spread([y for _, y, _, _ in ends], (high - low) * LINE * lines / height)
     for (_, _, text, colour), y in zip(ends, places, strict=True):
         axes.annotate(text, (1, y), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
                       color=colour, va="center", fontweight="bold", annotation_clip=False)

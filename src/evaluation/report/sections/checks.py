@@ -79,9 +79,17 @@ def dropped(head: Headline) -> str:
         return ""
     if any(r["n_dropped"] is None for r in rows):
         return "Some records left the data before the main analysis; how many is hidden to protect privacy."
-    said = [f"{counted(r['n_dropped'], r['level'], _plural(r['level']))} ({plain(shortened(r['reason']))})" for r in rows[:3]]
+    said = [f"{_lost(head.released, r)} ({plain(shortened(r['reason']))})" for r in rows[:3]]
     more = " and others" if len(rows) > 3 else ""
     return f"Left out before the main analysis: {'; '.join(said)}{more}."
+
+
+def _lost(released: Released, row: Row) -> str:
+    """`2 states`, `1 person`, `21 rows`: places by the study's own noun where there are several."""
+    n, level = row["n_dropped"], row["level"]
+    if level == "unit" and released.panel and n != 1:
+        return f"{n:,} {released.people}"
+    return counted(n, level, _plural(level))
 
 
 def _plural(level: str) -> str:

@@ -20,10 +20,14 @@ def logic_model(released: Released) -> str:
     model = released.study.intervention.logic_model
     if model is None:
         return NOTHING
-    rows = [[title, "; ".join(getattr(model, key))] for key, title in LOGIC if getattr(model, key)]
-    if not rows:
+    parts = [(title, getattr(model, key)) for key, title in LOGIC if getattr(model, key)]
+    if not parts:
         return NOTHING
-    return Table("logic", f"How {lower_first(released.program)} is meant to work", ["Step", "Content"], "ll", rows).markdown()
+    header = [title + (" →" if i < len(parts) else "") for i, (title, _) in enumerate(parts, 1)]
+    longest = max(len(items) for _, items in parts)
+    rows = [[upper_first(items[i]) if i < len(items) else "" for _, items in parts] for i in range(longest)]
+    caption = f"How {lower_first(released.program)} is meant to work"
+    return Table("logic", caption, header, "l" * len(parts), rows).markdown()
 
 
 def glance(released: Released) -> str:

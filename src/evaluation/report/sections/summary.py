@@ -59,7 +59,7 @@ def how_studied(head: Headline) -> str:
     treated = head.row["n_treated_units"] if head.row else None
     who = released.people
     if released.panel:
-        size = f"{counted(n, '', '').strip()} {who}" if n else who
+        size = f"{n:,} {who}" if n else who
         some = f", {treated:,} of which adopted," if treated else ""
         return (
             f"We followed {size}{some} over time and compared how the adopting {who} changed with how the comparison "
@@ -120,7 +120,7 @@ def precision(head: Headline) -> tuple[str, str]:
     if head.interval is None:
         return "Unknown precision.", "No plausible range could be worked out for the main result."
     if head.clear:
-        return "Beyond chance.", "Values on the other side of no difference do not fit the data well."
+        return "Precision.", "The plausible range leaves out no difference, so chance alone is an unlikely reason for this result."
     text = "The data fit no difference, and also differences in both directions within the plausible range."
     return "Not settled.", f"{text} {verdict.detectable(head)}".strip()
 
@@ -140,10 +140,12 @@ def cautions(head: Headline) -> list[tuple[str, str]]:
     released = head.released
     items: list[tuple[str, str]] = []
     if released.unreliable:
-        names = [released.group(g) for g in sorted(released.unreliable, key=_order)]
-        shown = listing(names) if len(names) <= 4 else f"{len(names)} adoption groups"
-        items.append(("Small groups.", f"Results for {shown} rest on very few {released.people} and are unreliable (marked †)."))
-    items.append(("Missing data.", dropped(head)))
+        groups = sorted(released.unreliable, key=_order)
+        shown = listing([released.group(g).removeprefix("adopted in ") for g in groups])
+        which = f"the {released.people} that adopted in {shown}" if len(groups) <= 4 else f"{len(groups)} adoption groups"
+        text = f"Results for {which} rest on very few {released.people} and are unreliable. They are marked †."
+        items.append(("Small groups.", text))
+    items.append(("Left out.", dropped(head)))
     hidden = hidden_rows(released)
     if hidden:
         items.append(("Hidden figures.", f"{counted(hidden, 'result')} cannot be shown. {WHY_HIDDEN}"))
