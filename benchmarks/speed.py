@@ -46,8 +46,8 @@ def main() -> None:
             print(rows[-1], flush=True)
     text = [
         "# Benchmarks", "",
-        "Written by `make bench`: the median of five runs, each in its own process, start-up included, with "
-        f"Python {platform.python_version()} on {os.cpu_count()} cores.", "",
+        f"Written by `make bench`: the median of {REPEATS} runs, each in its own process, start-up included.",
+        f"Python {platform.python_version()}, {os.cpu_count()} cores.", "",
         "| command | seconds | peak memory, MB |", "|---|---|---|", *rows, "",
     ]  # fmt: skip
     (ROOT / "docs" / "benchmarks.md").write_text("\n".join(text), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Panels for tests: data frames written as Parquet, simulated panels, and slow row-level answers to hold fast ones to."""
+"""Panels for tests: data frames written as Parquet, and simulated panels with staggered adoption."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,6 +46,7 @@ def found(frame, outcomes=(OUTCOME,), **roles):
 
 def estimates(results, term):
     """Estimates of a term by (group, time), with empty parts of the key left out."""
+
     def key(e):
         parts = [p for p in (e.group, e.time) if p not in ("", None)]
         return parts[0] if len(parts) == 1 else tuple(parts)
@@ -80,109 +81,11 @@ def simulated(seed=1, units=60, periods=7, clusters=15, starts=(3, 5, 6), holes=
     return frame
 
 
-def dummies(frame, regressors, weights=None, cluster="unit"):
-    """Least squares on unit and period dummies: coefficients and CR1 covariance of `regressors` (rows by P).
-
-    The factor leaves nested unit effects uncounted: G/(G-1) * (N-1)/(N-K), K = P + periods.
-    """
-    X = np.column_stack([
-        np.asarray(regressors, dtype=float),
-        pd.get_dummies(frame["unit"]).to_numpy(dtype=float),
-        pd.get_dummies(frame["time"]).to_numpy(dtype=float)[:, 1:],
-    ])
-    p = X.shape[1] - frame["unit"].nunique() - frame["time"].nunique() + 1
-    w = np.ones(len(frame)) if weights is None else frame[weights].to_numpy()
-    y = frame["y"].to_numpy()
-    bread = np.linalg.pinv(X.T @ (X * w[:, None]))
-    beta = bread @ (X.T @ (w * y))
-    scores = X * (w * (y - X @ beta))[:, None]
-    by_cluster = np.array([scores[rows].sum(axis=0) for rows in frame.groupby(cluster).indices.values()])
-    g, n, k = len(by_cluster), len(frame), p + frame["time"].nunique()
-    factor = g / (g - 1) * (n - 1) / (n - k)
-    return beta[:p], factor * (bread @ by_cluster.T @ by_cluster @ bread)[:p, :p]
-
-
-def influence(frame, controls="never", universal=False, anticipation=0, weight=None, cluster="unit"):
-    """Callaway and Sant'Anna unit by unit: {(g, t): effect}, {(g, t): influence by unit}, and aggregations with SEs.
-
-    Written from the paper's definitions on a wide table, with the influence functions of the cohort shares spelt out.
-    """
-    wide = frame.pivot(index="unit", columns="time", values="y")
-    about = frame.groupby("unit")[["cohort", "cluster", "weight"]].first()
-    wide = wide[wide.notna().any(axis=1)]
-    about = about.loc[wide.index]
-    g_i = about["cohort"].to_numpy()
-    keep = ~((g_i > 0) & (g_i <= wide.columns[0] + anticipation))
-    wide, about, g_i = wide[keep], about[keep], g_i[keep]
-    w_i = about["weight"].to_numpy() if weight else np.ones(len(wide))
-    group_of = about["cluster"].to_numpy() if cluster == "cluster" else np.arange(len(wide))
-    times, n = list(wide.columns), len(wide)
-    effect, psi = {}, {}
-    for g in sorted({g for g in g_i if 0 < g <= times[-1]}):
-        long = [t for t in times if t + anticipation < g][-1]
-        for t in times if universal else times[1:]:
-            base = long if universal or t >= g else times[times.index(t) - 1]
-            if base == t:
-                effect[g, t], psi[g, t] = 0.0, np.zeros(n)
-                continue
-            change = (wide[t] - wide[base]).to_numpy()
-            both = ~np.isnan(change)
-            free = g_i == 0
-            if controls == "notyet":
-                free = free | ((g_i > max(t, base) + anticipation) & (g_i != g))
-            d, c = both & (g_i == g), both & free
-            if not d.any() or not c.any():
-                continue
-            means = [np.average(change[s], weights=w_i[s]) for s in (d, c)]
-            effect[g, t] = means[0] - means[1]
-            psi[g, t] = np.zeros(n)
-            for s, m, sign in ((d, means[0], 1), (c, means[1], -1)):
-                psi[g, t][s] += sign * n * w_i[s] * (change[s] - m) / w_i[s].sum()
-
-    def error(curve):
-        sums = np.bincount(pd.factorize(group_of)[0], curve)
-        return np.sqrt((sums**2).sum()) / n
-
-    share = {g: (w_i * (g_i == g)).mean() for g, _ in effect}
-
-    def pooled(cells):
-        total = sum(share[g] for g, _ in cells)
-        value = sum(share[g] * effect[g, t] for g, t in cells) / total
-        curve = sum(share[g] / total * psi[g, t] for g, t in cells)
-        for g, t in cells:
-            own = (w_i * (g_i == g) - share[g]) / total
-            all_shares = sum(w_i * (g_i == h) - share[h] for h, _ in cells) * share[g] / total**2
-            curve = curve + (own - all_shares) * effect[g, t]
-        return value, curve
-
-    def mean(parts):
-        return np.mean([v for v, _ in parts]), np.mean([c for _, c in parts], axis=0)
-
-    post = [(g, t) for g, t in effect if t >= g]
-    by_group = {g: mean([(effect[k], psi[k]) for k in post if k[0] == g]) for g in sorted({g for g, _ in post})}
-    by_event = {e: pooled([k for k in effect if k[1] - k[0] == e]) for e in sorted({t - g for g, t in effect})}
-    by_time = {t: pooled([k for k in post if k[1] == t]) for t in sorted({t for _, t in post})}
-    total = sum(share[g] for g in by_group)
-    group_value = sum(share[g] * v for g, (v, _) in by_group.items()) / total
-    group_curve = sum(share[g] / total * c for g, (_, c) in by_group.items())
-    for g, (v, _) in by_group.items():
-        group_curve = group_curve + (w_i * (g_i == g)) * (v - group_value) / total
-    found_all = {
-        "att": pooled(post),
-        "att_group": (group_value, group_curve),
-        "att_dynamic": mean([v for e, v in by_event.items() if e >= 0]),
-        "att_calendar": mean(list(by_time.values())),
-        **{("event", float(e)): v for e, v in by_event.items()},
-        **{("group", str(g)): v for g, v in by_group.items()},
-        **{("calendar", float(t)): v for t, v in by_time.items()},
-        **{("group_time", str(g), float(t)): (effect[g, t], psi[g, t]) for g, t in effect},
-    }
-    return {key: (value, error(curve)) for key, (value, curve) in found_all.items()}
-
-
 def keyed(results):
-    """Estimates under the keys of `influence`."""
+    """Estimates by (term, group, time), empty parts left out; just the term for the overall ones."""
     return {
-        e.term if e.group == "" and e.time is None else tuple(p for p in (e.term, e.group, e.time) if p not in ("", None)): e
+        e.term
+        if e.group == "" and e.time is None
+        else tuple(p for p in (e.term, e.group, e.time) if p not in ("", None)): e
         for e in results.estimates
     }

@@ -60,14 +60,16 @@ end
 -- ---------------------------------------------------------------- figures, tables, callouts
 
 local function alt_text(image)
-  image.attributes.alt = image.attributes["fig-alt"]
-  image.attributes["fig-alt"] = nil
+  if image.attributes["fig-alt"] then
+    image.caption = pandoc.Inlines({pandoc.Str(image.attributes["fig-alt"])})
+    image.attributes["fig-alt"] = nil
+  end
   return image
 end
 
 local function typst_figure(figure, image)
   local caption = figure.caption.long[1] and figure.caption.long[1].content or pandoc.Inlines({})
-  local open = "#figure(image(" .. quoted(image.src) .. ", width: 100%, alt: " .. quoted(image.attributes.alt or "")
+  local open = "#figure(image(" .. quoted(image.src) .. ", width: 100%, alt: " .. quoted(pandoc.utils.stringify(image.caption))
     .. "), caption: ["
   local inlines = pandoc.Inlines({pandoc.RawInline("typst", open)})
   inlines:extend(caption)

@@ -1,5 +1,5 @@
 -- Used by Quarto and by the embedded renderer alike: what the theme needs and Markdown cannot say.
---   tables    header cells get a scope, the first column names its row (HTML)
+--   tables    header cells get a scope, the first column names its row (HTML); size and page breaks by length (PDF)
 --   figures   Word gets PNG
 --   downloads a link with a `download` attribute carries its file with it (HTML)
 --   headline  the boxed answer and its large number
@@ -8,7 +8,8 @@ local html = FORMAT:match("html") ~= nil
 local typst = FORMAT:match("typst") ~= nil
 local docx = FORMAT:match("docx") ~= nil
 
-local STYLES = {["headline"] = "Headline", ["headline-number"] = "Headline Number", ["headline-range"] = "Headline Range"}
+local STYLES = {["headline"] = "Headline", ["headline-number"] = "Headline Number",
+  ["headline-label"] = "Headline Label", ["headline-range"] = "Headline Range"}
 
 local function scoped(rows, first, scope)
   for _, row in ipairs(rows) do
@@ -18,7 +19,20 @@ local function scoped(rows, first, scope)
   end
 end
 
+local SHORT, BRIEF, LONG = 10, 1000, 40  -- up to SHORT rows and BRIEF bytes a table is kept on one printed page;
+                                         -- from LONG rows on it is set smaller
+
+local function printed(tbl)
+  local rows = 0
+  for _, body in ipairs(tbl.bodies) do rows = rows + #body.body end
+  local rule = (rows <= SHORT and #pandoc.utils.stringify(tbl) <= BRIEF and "#show figure: set block(breakable: false)")
+    or (rows >= LONG and "#show table: set text(size: 8.5pt)\n#set table(inset: (x: 4pt, y: 2.6pt))")
+  if not rule then return nil end
+  return {pandoc.RawBlock("typst", "#[\n" .. rule), tbl, pandoc.RawBlock("typst", "]")}
+end
+
 function Table(tbl)
+  if typst then return printed(tbl) end
   if not html then return nil end
   scoped(tbl.head.rows, false, "col")
   for _, body in ipairs(tbl.bodies) do

@@ -178,7 +178,8 @@ def simulate(study: str, /, *, effect: float, out: Path, seed: int | None = None
     Parameters
     ----------
     effect
-        The truth to plant, on the scale of the primary analysis: a risk difference, or an average effect.
+        The truth to plant, on the scale of the primary analysis: a risk difference, a log hazard
+        ratio (primary analysis cox), or an average effect.
     out
         Parquet file to write.
     seed

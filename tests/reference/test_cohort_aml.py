@@ -8,7 +8,20 @@ import pytest
 from tests.cohorts import checks, estimates, expanded, fit
 
 MAINTAINED = [(9, 1), (13, 1), (13, 0), (18, 1), (23, 1), (28, 0), (31, 1), (34, 1), (45, 0), (48, 1), (161, 0)]
-NOT_MAINTAINED = [(5, 1), (5, 1), (8, 1), (8, 1), (12, 1), (16, 0), (23, 1), (27, 1), (30, 1), (33, 1), (43, 1), (45, 1)]
+NOT_MAINTAINED = [
+    (5, 1),
+    (5, 1),
+    (8, 1),
+    (8, 1),
+    (12, 1),
+    (16, 0),
+    (23, 1),
+    (27, 1),
+    (30, 1),
+    (33, 1),
+    (43, 1),
+    (45, 1),
+]
 PEOPLE = expanded([(0, t, e, 1) for t, e in MAINTAINED] + [(1, t, e, 1) for t, e in NOT_MAINTAINED])
 
 

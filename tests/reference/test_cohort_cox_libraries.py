@@ -41,8 +41,7 @@ def lifelines(people, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         columns = [*TERMS, "time", "event", *([options["cluster_col"]] if "cluster_col" in options else [])]
-        model = CoxPHFitter().fit(people[columns], "time", "event", fit_options={"precision": 1e-12}, **options)
-    return model
+        return CoxPHFitter().fit(people[columns], "time", "event", fit_options={"precision": 1e-12}, **options)
 
 
 def phreg(people, ties, **options):
@@ -64,7 +63,9 @@ def test_efron(people):
     assert checks(results, "log_likelihood")[0].statistic == pytest.approx(other.log_likelihood_, rel=1e-11)
     assert checks(results, "concordance")[0].statistic == pytest.approx(other.concordance_index_, abs=1e-12)
     for term, low, high in zip(TERMS, *other.confidence_intervals_.to_numpy().T, strict=True):
-        assert (estimates(results)[term].conf_low, estimates(results)[term].conf_high) == pytest.approx((low, high), abs=1e-8)
+        assert (estimates(results)[term].conf_low, estimates(results)[term].conf_high) == pytest.approx(
+            (low, high), abs=1e-8
+        )
     assert [estimates(results)[t].p_value for t in TERMS] == pytest.approx(list(other.summary["p"]), rel=1e-6)
 
 

@@ -12,8 +12,7 @@ MARK = "▸"  # in a case's text: where the message must point; taken out before
 class Case:
     """`edits` turn the valid file into the wrong one; the marked place is where the message must point.
 
-    `data` changes the data instead (or as well). `at` is `mark` for the marked place, `data` when the message is
-    about rows and names the data file. `says` are phrases the message holds.
+    `data` changes the data instead (or as well). `says` are phrases the message holds.
     """
 
     name: str
@@ -22,7 +21,6 @@ class Case:
     key: str
     says: tuple[str, ...]
     data: Callable | None = None
-    at: str = "mark"
     severity: str = "error"
 
     def write(self, folder):
@@ -32,7 +30,7 @@ class Case:
         path.write_text(marked.replace(MARK, ""), encoding="utf-8")
         frame = DATA[self.base]()
         (self.data(frame) if self.data else frame).to_parquet(data, index=False)
-        return path, str(data) if self.at == "data" else f"{path}:{position(marked)}"
+        return path, f"{path}:{position(marked)}"
 
 
 def edited(text, edits):

@@ -61,12 +61,13 @@ study: aid
 title: Drug court and rearrest
 question: Were participants rearrested less often?
 intervention: {kind: drug_court, name: Drug court, description: Treatment under a judge's supervision.}
-data:
-  store: true
+data: {store: true, tables: [program_episodes, justice_events, deaths], as_of: 2025-12-31}
 design:
   type: cohort
+  index: {table: program_episodes, date: entry_date, where: {program: drug_court}, first_per_person: true}
+  at_risk: {stop_in: custody}
 outcomes:
-  - {id: rearrest, label: Rearrest, better: lower}
+  - {id: rearrest, kind: recidivism, label: Rearrest, marker: arrest, windows: [6, 12], competing: [death], better: lower}
 analyses:
   - {id: main, role: primary, outcome: rearrest, estimator: risk_difference}
 disclosure: {profile: cms11}
@@ -84,5 +85,8 @@ def test_a_cohort_from_the_store_is_told_once(tmp_path):
     path = tmp_path / "aid.yaml"
     path.write_text(STORE, encoding="utf-8")
     told = check(path)
-    assert [(p.where, p.key) for p in told] == [(f"{path}:6:3", "data.store")]
-    assert "not available in this version; give ready-made analysis data" in str(told[0])
+    assert [(p.where, p.key) for p in told] == [(f"{path}:5:8", "data.store")]
+    assert (
+        "studies built from the submitted tables are not available in this version; give ready-made analysis data"
+        in str(told[0])
+    )

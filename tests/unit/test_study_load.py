@@ -65,6 +65,23 @@ def test_a_list_named_once_may_be_used_again(folder):
     assert load(path).study.analyses[1].options["covariates"] == ["age", "priors"]
 
 
+@pytest.mark.parametrize(("written", "meant"), [
+    ("Deaths per 100,000 people", "Deaths per 100,000 people"),
+    ("1,000,000", "1,000,000"),
+    ('"per 1,000"', "per 1,000"),
+])  # fmt: skip
+def test_thousands_in_an_inline_mapping_stay_in_one_piece(folder, written, meant):
+    path = folder / "studies" / "law.yaml"
+    outcome = (
+        f"outcomes:\n  - {{id: deaths, column: rate,better: lower, label: {written}, type: continuous}}\nanalyses:"
+    )
+    path.write_text(
+        PANEL[: PANEL.index("outcomes:")] + outcome + PANEL[PANEL.index("analyses:") + 9 :], encoding="utf-8"
+    )
+    found = load(path).study.outcomes[0]
+    assert (found.label, found.better) == (meant, "lower")
+
+
 def test_words_that_older_yaml_takes_for_switches_stay_words(folder):
     path = folder / "studies" / "law.yaml"
     path.write_text(PANEL.replace("unit: place", "unit: y").replace("column: rate", "column: no"), encoding="utf-8")

@@ -7,7 +7,7 @@ and are counted; NaN is missing. What is read is sorted by every column, so that
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from evaluation.data.cohort_baseline import baseline
 from evaluation.data.cohort_checks import problems
@@ -62,6 +62,7 @@ class Cohort:
     covariates: tuple[str, ...]
     windows: tuple[float, ...]
     time_unit: str
+    assignment: Literal["observational", "randomised"]
 
     @classmethod
     def of(cls, design: CohortDesign, source: Source) -> Cohort:
@@ -69,7 +70,13 @@ class Cohort:
         return cls(
             source, design.arm, design.time, design.event, design.person, design.follow_up, design.cluster,
             dict(design.competing), tuple(design.covariates), tuple(design.windows), design.time_unit,
+            design.assignment,
         )  # fmt: skip
+
+    @property
+    def comparison(self) -> str:
+        """What a contrast between the arms compares, for the estimand's name."""
+        return "intention to treat" if self.assignment == "randomised" else "arms as observed"
 
     def span(self, window: float) -> str:
         """A window in words: `24 months`."""

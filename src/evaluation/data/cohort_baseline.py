@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from evaluation.results import Row
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from evaluation.data.cohort import Cohort
 
 
@@ -32,10 +35,15 @@ def baseline(cohort: Cohort) -> list[Row]:
 
 
 def _rows(cohort: Cohort, name: str) -> list[Row]:
-    kept = cohort.sql(beside=name)
-    found = cohort.source.query(f"SELECT a, x, count(*) FROM {kept} WHERE dropped = 0 GROUP BY a, x ORDER BY a, x")
-    sides = {code: _side([(x, n) for a, x, n in found if a == code]) for code in (1, 0)}
-    kind = "binary" if all(x in (None, 0.0, 1.0) for _, x, _ in found) else "continuous"
+    import numpy as np
+
+    found = cohort.source.arrays(  # sorted, so that no sum depends on the order of the rows
+        f"SELECT a, x, count(*) AS n FROM {cohort.sql(beside=name)} WHERE dropped = 0 GROUP BY a, x ORDER BY a, x"
+    )
+    values, people = np.ma.filled(found["x"], np.nan), np.asarray(found["n"])
+    sides = {code: _side(values[found["a"] == code], people[found["a"] == code]) for code in (1, 0)}
+    known = values[~np.isnan(values)]
+    kind = "binary" if np.isin(known, (0.0, 1.0)).all() else "continuous"
     smd = _smd(sides[1], sides[0])
     return [
         {"covariate": name, "group": group, "n": side.n, "n_missing": side.n_missing, "kind": kind,
@@ -44,18 +52,20 @@ def _rows(cohort: Cohort, name: str) -> list[Row]:
     ]  # fmt: skip
 
 
-def _side(counts: list[tuple[float | None, int]]) -> _Side:
-    """Moments of values with their counts; exact sums (`fsum`), so that no order matters."""
-    known = [(x, n) for x, n in counts if x is not None]
-    n = sum(count for _, count in known)
-    missing = sum(count for x, count in counts if x is None)
+def _side(values: NDArray[np.float64], people: NDArray[np.int64]) -> _Side:
+    """Moments of distinct values, NaN where missing, with how many people have each."""
+    import numpy as np
+
+    known = ~np.isnan(values)
+    missing = int(people[~known].sum())
+    values, people = values[known], people[known]
+    n = int(people.sum())
     if n == 0:
         return _Side(0, missing, None, None)
-    mean = math.fsum(x * count for x, count in known) / n
+    mean = float((values * people).sum()) / n
     if n == 1:
         return _Side(n, missing, mean, None)
-    spread = math.sqrt(math.fsum(count * (x - mean) ** 2 for x, count in known) / (n - 1))
-    return _Side(n, missing, mean, spread)
+    return _Side(n, missing, mean, math.sqrt(float((people * (values - mean) ** 2).sum()) / (n - 1)))
 
 
 def _smd(treated: _Side, control: _Side) -> float | None:

@@ -37,7 +37,7 @@ def _people(count: int) -> str:
 def _types(design: CohortDesign, source: Source) -> Iterator[Problem]:
     """Columns that must hold numbers and do not; the arm is judged by its values."""
     durations = [("design.time", design.time), *([("design.follow_up", design.follow_up)] if design.follow_up else [])]
-    codes = [("design.event", design.event), *(("design.covariates", c) for c in design.covariates)]
+    codes = [("design.event", design.event), *((f"design.covariates[{i}]", c) for i, c in enumerate(design.covariates))]
     for key, column in (*durations, *codes):
         kind = source.columns[column]
         if not source.is_number(column) or (kind == "BOOLEAN" and (key, column) in durations):
@@ -49,7 +49,7 @@ def _types(design: CohortDesign, source: Source) -> Iterator[Problem]:
 def _type_fix(key: str, time_unit: str) -> str:
     if key == "design.event":
         return "write 0 for censored, 1 for the outcome, and other whole numbers for competing events."
-    if key == "design.covariates":
+    if key.startswith("design.covariates"):
         return "write each category as its own 0/1 column."
     return f"write the number of {time_unit}s since the index date."
 
@@ -81,13 +81,13 @@ class _Checks:
         taken = {design.arm: "the arm", design.time: "the time", design.event: "the event"}
         if design.follow_up:
             taken[design.follow_up] = "the follow-up"
-        for name in design.covariates:
+        for i, name in enumerate(design.covariates):
             if name in taken:
                 what = f"the covariate `{name}` is {taken[name]} as well."
-                yield Problem("", "design.covariates", what, "Leave it out of the covariates.")
+                yield Problem("", f"design.covariates[{i}]", what, "Leave it out of the covariates.")
             elif name == "arm":
                 what = "a covariate called `arm` cannot be told from the treatment in the results."
-                yield Problem("", "design.covariates", what, "Rename the column.")
+                yield Problem("", f"design.covariates[{i}]", what, "Rename the column.")
 
     def arm(self) -> Iterator[Problem]:
         """The arm holds 0 and 1 (or false and true), and both."""
@@ -150,8 +150,8 @@ class _Checks:
         if self.design.person:
             column = self.source.value(self.design.person)
             repeated = self.source.query(
-                f"SELECT count(*) FROM (SELECT {column} AS p FROM {self.source.scan} WHERE p IS NOT NULL "
-                "GROUP BY p HAVING count(*) > 1)"
+                f"SELECT count(*) FROM (SELECT count(*) AS n FROM {self.source.scan} WHERE {column} IS NOT NULL "
+                f"GROUP BY {column}) WHERE n > 1"
             )[0][0]
             if repeated:
                 what = f"{_people(repeated)} with more than one row in the data."
@@ -184,15 +184,16 @@ class _Checks:
 
     def covariates(self) -> Iterator[Problem]:
         """Missing covariates are said, infinite ones refused."""
-        for name in self.design.covariates:
+        for i, name in enumerate(self.design.covariates):
+            key = f"design.covariates[{i}]"
             infinite = f"isinf({quoted(name)})" if self.source.columns[name] in FLOATS else "false"
             missing, endless = self._count(f"{self.source.value(name)} IS NULL", infinite)
             if endless:
                 what = f"{_people(endless)} with an infinite value in `{name}`."
-                yield Problem("", "design.covariates", what, "Leave unknown values empty.")
+                yield Problem("", key, what, "Leave unknown values empty.")
             if missing:
                 what = f"{_people(missing)} without a value in `{name}`."
-                yield _warning("design.covariates", what, "Analyses that use it drop them, and count them.")
+                yield _warning(key, what, "Analyses that use it drop them, and count them.")
 
     def windows(self) -> Iterator[Problem]:
         """Windows that no one, or no one in an arm, is followed for."""

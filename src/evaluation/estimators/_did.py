@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evaluation.results import Check
+
 if TYPE_CHECKING:
     from evaluation.data.moments import Mask, PanelMoments
 
@@ -16,12 +18,15 @@ def several_periods(moments: PanelMoments) -> PanelMoments:
 
 def without_always_treated(moments: PanelMoments, anticipation: int = 0) -> PanelMoments:
     """The moments without units that have no period before treatment (or its anticipation)."""
-    first = moments.times[0] + anticipation
-    always = (moments.cohort != 0) & (moments.cohort <= first)
     reason = "Treated from the first period on: no untreated period to compare with"
     if anticipation:
         reason = "Treated, or expecting treatment, from the first period on: no untreated period to compare with"
-    return moments.without(always, "always_treated", reason)
+    while moments.n_units:
+        always = (moments.cohort != 0) & (moments.cohort <= moments.times[0] + anticipation)
+        if not always.any():
+            break
+        moments = moments.without(always, "always_treated", reason)  # the first period may have been theirs alone
+    return moments
 
 
 def counts_of(moments: PanelMoments, treated: Mask) -> dict[str, Any]:
@@ -35,3 +40,12 @@ def counts_of(moments: PanelMoments, treated: Mask) -> dict[str, Any]:
         "n_clusters": moments.n_clusters,
         "counts": tuple(n for n in (inside, outside) if n),
     }
+
+
+def single_cluster(moments: PanelMoments, rows: Mask, what: str, **key: Any) -> tuple[Check, ...]:
+    """A warning where the treated `rows` (R,) that a figure rests on lie in one cluster: how they vary is not seen."""
+    if moments.clusters_among(rows) > 1:
+        return ()
+    message = f"{what} rests on treated units of one cluster: its standard error is too small."
+    units = int(moments.units[rows].sum())
+    return (Check("single_cluster", "warn", message, **key, statistic=units, counts=(units,)),)

@@ -171,7 +171,7 @@ class _Model:
         if term != "arm":
             return f"log hazard ratio per unit of {term}, given the arm and the other covariates"
         given = "given the covariates" if self.covariates else "no covariates"
-        return f"log hazard ratio, treated against comparison (intention to treat, {given})"
+        return f"log hazard ratio, treated against comparison ({self.cohort.comparison}, {given})"
 
     def _cells(self, column: Any = None) -> tuple[int, ...]:
         """People with and without the outcome at each value of a two-valued column (default: the arm)."""

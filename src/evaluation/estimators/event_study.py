@@ -157,6 +157,8 @@ class _Figures:
 
     def event(self, k: int) -> _Row:
         """One event time's coefficient, or why there is none."""
+        from evaluation.estimators._did import single_cluster
+
         event = self.events[k]
         if not self.fit.identified[k]:
             reason = (
@@ -166,7 +168,9 @@ class _Figures:
             estimate, check = not_estimable("event", BY_EVENT_TIME, reason, time=float(event.time))
             return _Row(estimate, checks=(check,))
         estimate, inference = self._figure("event", BY_EVENT_TIME, [k], time=float(event.time))
-        return _Row(estimate, (inference,), self._single_cluster(event))
+        what = f"The coefficient at {event.time} periods since adoption"
+        doubt = single_cluster(self.moments, event.rows, what, term="event", time=float(event.time))
+        return _Row(estimate, (inference,), doubt)
 
     def overall(self) -> _Row:
         """The mean of the coefficients after adoption, by their observations."""
@@ -192,14 +196,6 @@ class _Figures:
         counts = counts_of(self.moments, np.asarray(treated))
         return self.rule.figure(term, estimand, float(share @ self.fit.coefficients[used]), error, **key, **counts)
 
-    def _single_cluster(self, event: _Event) -> tuple[Check, ...]:
-        if self.moments.clusters_among(event.rows) > 1:
-            return ()
-        message = f"The coefficient at {event.time} periods since adoption rests on one cluster: "
-        units = int(self.moments.units[event.rows].sum())
-        return (Check("single_cluster", "warn", message + "its standard error is too small.", term="event",
-                      time=float(event.time), statistic=units, counts=(units,)),)  # fmt: skip
-
     def pretrends(self) -> Check:
         """The joint test of the leads."""
         import numpy as np
@@ -208,6 +204,8 @@ class _Figures:
         from evaluation.inference.rule import pretrends_check
 
         leads = [k for k, e in enumerate(self.events[:-1]) if e.time < 0 and self.fit.identified[k]]
-        covariance = self.fit.covariance[np.ix_(leads, leads)]
-        test = joint_test(self.fit.coefficients[leads], covariance, self.fit.n_clusters - 1)
-        return pretrends_check(test, len(leads))
+        tested = [k for k in leads if self.moments.clusters_among(self.events[k].rows) > 1]
+        covariance = self.fit.covariance[np.ix_(tested, tested)]
+        test = joint_test(self.fit.coefficients[tested], covariance, self.fit.n_clusters - 1)
+        left_out = len(leads) - len(tested)
+        return pretrends_check(test, len(tested), f" {left_out} seen in one cluster are left out." if left_out else "")

@@ -95,7 +95,7 @@ class _Window:
         estimates, inference, checks = [], [], []
         for term, name in NAMES.items():
             figure = self._figure(term)
-            estimand = f"{name} (intention to treat, people counted until they leave)"
+            estimand = f"{name} ({self.cohort.comparison}, people counted until they leave)"
             if isinstance(figure, str):
                 reason = f"By {self.cohort.span(self.window)}: {figure}"
                 estimate, check = not_estimable(term, estimand, reason, self._counts, **self._key())

@@ -152,7 +152,7 @@ class _Window:
         whom = "everyone eligible"
         if self.options.adjust == "regression":
             whom = "standardised to everyone eligible by logistic regression"
-        return f"{NAMES[term]} (intention to treat, {whom})"
+        return f"{NAMES[term]} ({self.cohort.comparison}, {whom})"
 
     def _counts(self, term: str) -> tuple[int, ...]:
         if self.options.adjust == "regression":

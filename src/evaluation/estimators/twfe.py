@@ -43,7 +43,7 @@ class TwoWayFixedEffects(Estimator):
         import numpy as np
 
         from evaluation.data.moments import panel_moments
-        from evaluation.estimators._did import counts_of, several_periods
+        from evaluation.estimators._did import counts_of, several_periods, single_cluster
         from evaluation.inference.covariance import standard_errors
         from evaluation.inference.rule import Rule, few_clusters
         from evaluation.inference.two_way import two_way
@@ -63,9 +63,12 @@ class TwoWayFixedEffects(Estimator):
             standard_errors(fit.covariance, moments.spread)[0],
             **counts_of(moments, ever),
         )
-        starts = int(treated.any(axis=1).sum())
-        return ResultSet((estimate,), (inference,), (*_staggered(starts), *few_clusters(fit.n_clusters)),
-                         flow=moments.flow)  # fmt: skip
+        checks = (
+            *_staggered(int(treated.any(axis=1).sum())),
+            *single_cluster(moments, ever, "The coefficient", term="att"),
+            *few_clusters(fit.n_clusters),
+        )
+        return ResultSet((estimate,), (inference,), checks, flow=moments.flow)
 
 
 def _staggered(starts: int) -> tuple[Check, ...]:

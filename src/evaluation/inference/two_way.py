@@ -49,7 +49,7 @@ def two_way(moments: PanelMoments, design: Floats) -> TwoWayFit:
     Raises
     ------
     NotEstimable
-        With one cluster, no more observations than parameters, or no column left.
+        With one cluster, or no column left.
     """
     cohorts, of_row = np.unique(moments.cohort, return_inverse=True)
     periods = np.eye(len(moments.times))[:, 1:]
@@ -81,8 +81,6 @@ def _factor(moments: PanelMoments, regressors: int) -> float:
     parameters = regressors + len(moments.times)
     if clusters < 2:
         raise NotEstimable("All rows are in one cluster, so uncertainty cannot be reckoned.")
-    if observations <= parameters:
-        raise NotEstimable(f"{observations} observations are too few for {parameters} parameters.")
     return cr1_factor(clusters, observations, parameters)
 
 

@@ -100,10 +100,12 @@ class WindowRisks:
                                eligible.counts)  # fmt: skip
         if lost.total:
             were = "was" if lost.total == 1 else "were"
+            unsaid = "" if self.rows.follow_up is not None else (
+                "; or name `follow_up` in the design, if they simply were not followed that long")  # fmt: skip
             raise NotEstimable(
                 f"{lost} {were} censored before {span}, so whether they had the outcome by then is not known and a "
-                "plain proportion would be wrong. Use kaplan_meier, which counts people until they leave; or name "
-                "`follow_up` in the design, if they simply were not followed that long.", lost.counts)  # fmt: skip
+                f"plain proportion would be wrong. Use kaplan_meier, which counts people until they leave{unsaid}.",
+                lost.counts)  # fmt: skip
 
     def plain(self) -> Figures:
         """Proportions; with clusters, CR1 variances of the regression of the event on the arm."""
@@ -144,7 +146,7 @@ class WindowRisks:
         if self._codes is not None:
             self._enough_clusters()
             n_clusters = int(self._codes.max()) + 1
-            factor = cr1_factor(n_clusters, len(self._codes), n_parameters)
+            factor = cr1_factor(n_clusters, self.treated.people + self.control.people, n_parameters)
             influence = sums(influence, self._codes) * factor**0.5
             reckoned = Method(method, n_clusters - 1, "G - 1", factor, n_clusters)
         (one, cross), (_, zero) = influence.T @ influence

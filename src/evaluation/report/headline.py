@@ -8,6 +8,7 @@ from typing import Any
 
 from evaluation.report.measures import Measure, measure_of
 from evaluation.report.released import Released, main_row
+from evaluation.report.words import lower_first
 from evaluation.results import Row
 from evaluation.study.models import Analysis, Outcome
 
@@ -31,16 +32,19 @@ class Headline:
 
     @property
     def known(self) -> bool:
+        """Whether there is a figure to tell."""
         return self.row is not None and self.status == "ok" and self.row["estimate"] is not None
 
     @property
     def interval(self) -> tuple[float, float] | None:
+        """The confidence interval of a known figure, on the stored scale."""
         if not self.known or self.row is None or self.row["conf_low"] is None or self.row["conf_high"] is None:
             return None
         return self.row["conf_low"], self.row["conf_high"]
 
     @property
     def clear(self) -> bool:
+        """Whether the interval settles the direction."""
         return self.interval is not None and self.measure is not None and self.measure.excludes_null(*self.interval)
 
     @property
@@ -57,10 +61,34 @@ class Headline:
 
     @property
     def time(self) -> float | None:
+        """The window or period of the figure."""
         return self.row["time"] if self.row else None
 
     @property
+    def thing(self) -> str:
+        """The outcome, for the middle of a sentence."""
+        return lower_first(self.outcome.label)
+
+    @property
+    def program(self) -> str:
+        """The program, for the middle of a sentence."""
+        return lower_first(self.released.program)
+
+    @property
+    def within(self) -> str:
+        """` within 52 weeks` where the figure has a window, else empty."""
+        if self.time is None or not self.released.cohort:
+            return ""
+        return f" within {self.released.span(self.time)}"
+
+    @property
+    def doubted(self) -> bool:
+        """Whether a check of this analysis failed: then the result is told with more caution."""
+        return any(c["status"] == "fail" for c in self.released.rows("diagnostics", analysis=self.analysis.id))
+
+    @property
     def adjusted(self) -> bool:
+        """Whether the analysis holds recorded characteristics equal."""
         return str(options(self.released, self.analysis.id).get("adjust", "none")) != "none"
 
 
@@ -99,7 +127,7 @@ def headline(released: Released, analysis: Analysis | None = None) -> Headline:
     done = next(iter(released.rows("analyses", analysis=analysis.id)), None)
     if row is None:
         status = done["status"] if done and done["status"] != "ok" else "not_estimable"
-        reason = done["reason"] if done and done["reason"] else "no overall figure was produced"
+        reason = released.prose(done["reason"]) if done and done["reason"] else "no overall figure was produced"
         return Headline(released, analysis, outcome, None, status, reason, None, None)
     reason = "" if row["status"] == "ok" else released.reason(row)
     risks = risks_beside(released, row)
@@ -114,7 +142,14 @@ def others(released: Released, head: Headline) -> list[Headline]:
         for a in released.study.analyses
         if a.id != head.analysis.id and a.outcome == head.analysis.outcome
     ]
-    return [h for h in found if h.known]
+    return [h for h in found if h.known and not _same_figure(h, head)]
+
+
+def _same_figure(one: Headline, other: Headline) -> bool:
+    """Whether two analyses report one and the same figure, as one window among several does."""
+    if one.row is None or other.row is None:
+        return False
+    return all(one.row[k] == other.row[k] for k in ("estimator", "term", "time", "estimate", "std_error"))
 
 
 # --------------------------------------------------------------------------- what "for scale" rests on

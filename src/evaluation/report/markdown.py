@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~^$@])")
 _LIST_START = re.compile(r"^([-+]|\d+[.)])(?=\s)")
+LINE = 100  # characters of table text that fit on a printed line
+WIDEST = 90  # characters beyond which a cell's length earns its column no more room
+SHORT = 18  # a cell up to this long is not broken over lines
 NOTHING = "<!-- nothing to report -->\n"
 
 
@@ -46,7 +49,10 @@ def attribute(text: str) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it is printed: plain-text cells, `align` a letter (l or r) a column, first column names the row."""
+    """A table as it is printed: plain-text cells, `align` a letter (l or r) a column, first column names the row.
+
+    Without an `id` it is not numbered.
+    """
 
     id: str
     caption: str
@@ -55,15 +61,44 @@ class Table:
     rows: list[list[str]]
 
     def markdown(self) -> str:
-        widths = [max([len(h), *(min(len(r[i]), 48) for r in self.rows)]) for i, h in enumerate(self.header)]
-        rule = "|".join(_rule(max(w, 6), a) for w, a in zip(widths, self.align, strict=True))
+        """The table as a Pandoc pipe table with its caption and identifier."""
+        rule = "|".join(_rule(w, a) for w, a in zip(_widths(self.header, self.rows), self.align, strict=True))
         lines = [_line(self.header), f"|{rule}|", *(_line(r) for r in self.rows)]
-        return "\n".join(lines) + f"\n\n: {escape(self.caption)} {{#tbl-{self.id}}}\n"
+        name = f" {{#tbl-{self.id}}}" if self.id else ""
+        return "\n".join(lines) + f"\n\n: {escape(self.caption)}{name}\n"
+
+
+def _widths(header: list[str], rows: list[list[str]]) -> list[int]:
+    """Dashes a column, `LINE` in all: room for what should not break in each, the rest by how much each has to say.
+
+    A line of more than 72 characters is what makes Pandoc give a table the full text width in these shares.
+    """
+    columns = [[r[i] for r in rows] for i in range(len(header))]
+    least = [
+        max([_longest_word(h), *(_unbroken(c) for c in cells)]) + 3 for h, cells in zip(header, columns, strict=True)
+    ]
+    wanted = [
+        max(n, min(max([len(c) for c in cells], default=0), WIDEST) + 3)
+        for n, cells in zip(least, columns, strict=True)
+    ]
+    spare, hunger = max(LINE - sum(least), 0), sum(wanted) - sum(least)
+    if hunger <= spare:
+        return [max(1, round(LINE * w / sum(wanted))) for w in wanted]
+    return [n + round(spare * (w - n) / hunger) for n, w in zip(least, wanted, strict=True)]
+
+
+def _longest_word(text: str) -> int:
+    return max((len(word) for word in text.split()), default=0)
+
+
+def _unbroken(cell: str) -> int:
+    """Characters of a cell that should stay on one line: all of a short one, else its longest word."""
+    return len(cell) if len(cell) <= SHORT else _longest_word(cell)
 
 
 def _rule(width: int, align: str) -> str:
     """A column's part of the line under the header; the number of dashes gives its share of the width."""
-    return "-" * width + "--:" if align == "r" else ":--" + "-" * width
+    return "-" * max(width - 1, 2) + ":" if align == "r" else ":" + "-" * max(width - 1, 2)
 
 
 def _line(cells: Sequence[str]) -> str:

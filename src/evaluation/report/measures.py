@@ -45,13 +45,16 @@ class Measure:
             return f"{numbers.number(abs(size), 2)}%"
         return numbers.number(abs(size))
 
-    def amount(self, value: float) -> str:
-        """`8 fewer`; without the tail."""
-        size = self.size(value)
+    def _directed(self, size: float, shown: str) -> str:
         if size == 0:
             return "no difference"
         unit = f" {self.tail}" if self.kind == "time" else ""
-        return f"{self._shown(size)}{unit} {self.up if size > 0 else self.down}"
+        return f"{shown}{unit} {self.up if size > 0 else self.down}"
+
+    def amount(self, value: float) -> str:
+        """`8 fewer`; without the tail."""
+        size = self.size(value)
+        return self._directed(size, self._shown(size))
 
     def phrase(self, value: float) -> str:
         """`8 fewer in every 100`."""
@@ -59,8 +62,12 @@ class Measure:
 
     def span(self, low: float, high: float) -> str:
         """`16 fewer to 0.02 fewer in every 100`."""
-        ends = sorted((low, high), key=self.size)
-        return f"{self.amount(ends[0])} to {self.amount(ends[1])}" + ("" if self.kind == "time" else self.tail)
+        sizes = sorted((self.size(low), self.size(high)))
+        shown = [self._shown(s) for s in sizes]
+        if self.kind in {"level", "count", "time"}:
+            shown = numbers.aligned([abs(s) for s in sizes])
+        ends = [self._directed(s, text) for s, text in zip(sizes, shown, strict=True)]
+        return " to ".join(ends) + ("" if self.kind == "time" else self.tail)
 
     def excludes_null(self, low: float, high: float) -> bool:
         """Whether an interval lies wholly on one side of no difference."""
@@ -75,7 +82,7 @@ class Measure:
         """The minimum detectable effect, 2.8 standard errors, in the reader's units and without a direction."""
         reach = MDE * std_error
         if self.kind == "percent":
-            return f"{numbers.number(100 * (math.exp(reach) - 1), 2)}%"
+            return f"{numbers.number(100 * (math.exp(reach) - 1 if self.logged else reach), 2)}%"
         shown = self._shown(reach * self.base)
         return f"{shown} {self.tail}" if self.kind == "time" else shown + self.tail
 
@@ -89,27 +96,32 @@ def base_for(difference: float | None, risks: list[float]) -> int:
     return rare
 
 
-def plural_unit(unit: str) -> str:
-    return unit + "s"
+RATIO_NAMES = {
+    "log": "relative difference",
+    "log_hazard": "hazard ratio",
+    "log_odds": "odds ratio",
+    "log_rate": "rate ratio",
+}
 
 
 def measure_of(row: Row, outcome: Outcome, time_unit: str, risks: list[float] | None = None) -> Measure:
     """The measure an estimate is told in. `risks` are the two groups' risks, where known."""
     good = outcome.better == "higher"
     scale, term = row["scale"], row["term"]
-    if scale == "risk" and term not in RATIOS:
+    if scale in RATIO_NAMES:
+        return Measure("percent", RATIO_NAMES[scale], "higher", "lower", logged=True, up_is_good=good)
+    if scale == "risk" and term in RATIOS:
+        return Measure("percent", term.replace("_", " "), "higher", "lower", null=1.0, up_is_good=good)
+    if scale == "time":
+        name = "difference in event-free time"
+        return Measure("time", name, "longer", "shorter", time_unit + "s", up_is_good=not good)
+    if scale == "risk" or outcome.type == "binary":
         base = base_for(row["estimate"], risks or [])
         return Measure("risk", "difference in risk", "more", "fewer", f" in every {base:,}", base, up_is_good=good)
-    if scale == "time":
-        return Measure("time", "difference in event-free time", "longer", "shorter", plural_unit(time_unit), up_is_good=not good)
-    if scale == "risk":
-        name = term.replace("_", " ")
-        return Measure("percent", name, "higher", "lower", null=1.0, up_is_good=good)
-    if scale in {"log", "log_hazard", "log_odds", "log_rate"}:
-        name = {"log": "relative difference", "log_hazard": "hazard ratio", "log_odds": "odds ratio"}.get(scale, "rate ratio")
-        return Measure("percent", name, "higher", "lower", logged=True, up_is_good=good)
-    if outcome.type == "binary":
-        return Measure("risk", "difference in risk", "more", "fewer", " in every 100", 100, up_is_good=good)
+    return _in_own_units(outcome, good)
+
+
+def _in_own_units(outcome: Outcome, good: bool) -> Measure:
     if outcome.type == "count":
         return Measure("count", "difference in counts", "more", "fewer", up_is_good=good)
     return Measure("level", "difference in level", "higher", "lower", up_is_good=good)

@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 MINUS = "−"
 DIGITS = 3
+_P_VALUE = re.compile(r"\b(p(?:-value)?) ?= ?(\d*\.?\d+(?:[eE][-+]?\d+)?)(?![\w]|\.\d)")
 _DECIMAL = re.compile(r"(?<![\w.,])-?\d+\.\d+(?:[eE][-+]?\d+)?(?![\w]|\.\d)")
 
 
@@ -43,13 +44,36 @@ def number(value: float, digits: int = DIGITS, *, apart_from: float | None = Non
     return _text(found)
 
 
+def aligned(values: list[float], digits: int = DIGITS) -> list[str]:
+    """Figures that stand side by side, to the decimals of the largest: 3.21 and 0.22, not 0.221.
+
+    None that differs from 0 becomes 0: it keeps one significant digit.
+    """
+    largest = max((abs(v) for v in values), default=0.0)
+    if largest == 0:
+        return ["0" for _ in values]
+    places = max(_places(largest, digits), 0)
+    return [number(v, 1) if _short(v, places) else _text(_rounded(v, places)) for v in values]
+
+
+def _short(value: float, places: int) -> bool:
+    return value != 0 and _rounded(value, places) == 0
+
+
+def p_cell(p: float | None) -> str:
+    """A p-value for a table: empty where there is none, `< 0.001` for a small one."""
+    if p is None:
+        return ""
+    return "< 0.001" if p < 0.001 else p_value(p)
+
+
 def whole(value: float) -> str:
     """A count, exact, with thousands separators."""
     return _text(_rounded(value, 0))
 
 
 def per(value: float) -> str:
-    """An amount among so many people: whole from 1 upward, below that one significant digit, never 0 for what is not 0."""
+    """An amount among so many people: whole from 1 upward, one significant digit below; never 0 for what is not 0."""
     if value == 0:
         return "0"
     return whole(value) if abs(value) >= 0.95 else number(value, 1)
@@ -75,6 +99,10 @@ def p_value(p: float) -> str:
 def shortened(text: str) -> str:
     """`text` with every number of many decimals cut to what a reader can use, and minus signs made real."""
 
+    def tested(match: re.Match[str]) -> str:
+        shown = p_value(float(match.group(2)))
+        return f"{match.group(1)} {shown}" if shown.startswith("less") else f"{match.group(1)} = {shown}"
+
     def short(match: re.Match[str]) -> str:
         token = match.group()
         digits = len(token.lstrip("-").replace(".", "").lstrip("0"))
@@ -83,7 +111,7 @@ def shortened(text: str) -> str:
             return token.replace("-", MINUS)
         return number(float(token), max(DIGITS, integer))
 
-    return _DECIMAL.sub(short, text)
+    return _DECIMAL.sub(short, _P_VALUE.sub(tested, text))
 
 
 def listing(items: list[str], last: str = "and") -> str:

@@ -58,7 +58,7 @@ def _pandoc(source: Path, document: Path, resolved: Resolved, form: str, moment:
     front = json.dumps({k: str(v) for k, v in metadata.items()}, ensure_ascii=False)
     options = [*OPTIONS[form], "--from=markdown", "--standalone", "--wrap=none"]
     options += [f"--lua-filter={name}" for name in FILTERS]
-    if resolved.metadata.get("toc"):
+    if resolved.metadata.get("toc") and form != "docx":  # Word fills a table of contents only when told to
         options += ["--toc", "--toc-depth=2" if form == "html" else "--toc-depth=1"]
     answer = subprocess.run(  # noqa: S603
         [pypandoc.get_pandoc_path(), *options, "--output=-"],
@@ -80,9 +80,11 @@ def _plain(markdown: str) -> str:
 def _typst(source: Path, document: Path, text: bytes, moment: int) -> bytes:
     import typst
 
+    compiled: Any = typst.compile  # its stub wants text and root to be of one type
     try:
-        made = typst.compile(text, root=str(source), ignore_system_fonts=True, format="pdf", pdf_standards=["ua-1"],
-                             timestamp=moment)
+        made = compiled(
+            text, root=str(source), ignore_system_fonts=True, format="pdf", pdf_standards=["ua-1"], timestamp=moment
+        )
     except typst.TypstError as error:
         raise ReportError(Problem(str(document), "typst", str(error)[-1500:])) from None
     if not isinstance(made, bytes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +12,11 @@ from typing import Any
 
 from evaluation.errors import Problem, ReportError
 from evaluation.report import words
+from evaluation.report.numbers import shortened
 from evaluation.results import Row, read_tables
 from evaluation.study.models import CohortDesign, PanelDesign, Study
 
+_QUOTED = re.compile(r'"(\w+)"|`(\w+)`')
 MAIN_TERMS = ("att", "risk_difference", "rmst_difference", "arm", "rate_ratio", "risk_ratio", "odds_ratio")
 
 
@@ -25,24 +28,28 @@ class Released:
     tables: dict[str, list[Row]]
     provenance: dict[str, Any]
 
-    def rows(self, table: str, **match: Any) -> list[Row]:
+    def rows(self, table: str, /, **match: Any) -> list[Row]:
         """Rows of a table whose columns equal `match`, in the table's order."""
         return [r for r in self.tables.get(table, []) if all(r[k] == v for k, v in match.items())]
 
     @property
     def panel(self) -> PanelDesign | None:
+        """The design of a panel study, else None."""
         return self.study.design if isinstance(self.study.design, PanelDesign) else None
 
     @property
     def cohort(self) -> CohortDesign | None:
+        """The design of a cohort study, else None."""
         return self.study.design if isinstance(self.study.design, CohortDesign) else None
 
     @property
     def randomised(self) -> bool:
+        """Whether people were assigned to the groups by chance."""
         return self.cohort is not None and self.cohort.assignment == "randomised"
 
     @property
     def simulated(self) -> bool:
+        """Whether the data were made by a computer."""
         return self.study.simulation is not None
 
     @property
@@ -71,10 +78,12 @@ class Released:
         return self._analysis_names.get(identifier) or words.named(words.ESTIMATORS, identifier) or "Whole study"
 
     def outcome(self, identifier: str) -> str:
+        """The label of an outcome."""
         return next((o.label for o in self.study.outcomes if o.id == identifier), words.plain(identifier))
 
     @property
     def program(self) -> str:
+        """The name of the program."""
         return self.study.intervention.name
 
     @property
@@ -87,7 +96,11 @@ class Released:
         if self.cohort:
             names = {"treated": "program group", "control": "comparison group", "all": "everyone"}
             return names.get(identifier) or self.study.label(identifier)
-        names = {"treated": f"adopting {self.people}", "control": f"comparison {self.people}", "all": f"all {self.people}"}
+        names = {
+            "treated": f"adopting {self.people}",
+            "control": f"comparison {self.people}",
+            "all": f"all {self.people}",
+        }
         if identifier in names:
             return names[identifier]
         start = identifier.removeprefix("cohort:")
@@ -117,7 +130,7 @@ class Released:
         if term == "event" and time is not None:
             return self.since_adoption(time)
         if term == "group_time" and time is not None:
-            return f"{words.upper_first(self.group(group))}, in {self.period(time)}"
+            return f"{words.upper_first(self.group(group))}, effect in {self.period(time)}"
         if term in {"group", "calendar", "weight", "gap"}:
             place = self.group(group) if group else self.period(time) if time is not None else name
             return words.upper_first(place)
@@ -132,17 +145,39 @@ class Released:
             return f"{words.upper_first(self.time_unit)} of adoption"
         return f"{words.counted(abs(event_time), self.time_unit)} {'before' if event_time < 0 else 'after'} adoption"
 
+    @cached_property
+    def _columns(self) -> frozenset[str]:
+        found = set(self.study.labels) | {r["column"] for r in self.rows("data_quality")}
+        return frozenset(found | {r["covariate"] for r in self.rows("baseline")})
+
+    def prose(self, text: str) -> str:
+        """A message from the run as a reader should meet it: columns and options by their names, short numbers."""
+
+        def name(match: re.Match[str]) -> str:
+            word = match.group(1) or match.group(2)
+            if word in self._columns:
+                return words.lower_first(self.study.label(word))
+            return words.plain(word)
+
+        return shortened(_QUOTED.sub(name, text)).strip()
+
     # ------------------------------------------------------------------ reasons and reliability
 
     @cached_property
     def unreliable(self) -> frozenset[str]:
         """Adoption groups (as the tables write them) that a `small_cohort` check flags."""
-        return frozenset(
-            str(r["group"]).removeprefix("cohort:") for r in self.rows("diagnostics", check="small_cohort") if r["group"]
-        )
+        return frozenset(str(r["group"]).removeprefix("cohort:") for r in self._small if r["group"])
 
-    def is_unreliable(self, group: str) -> bool:
-        return group.removeprefix("cohort:") in self.unreliable
+    @cached_property
+    def _small(self) -> list[Row]:
+        return self.rows("diagnostics", check="small_cohort")
+
+    def is_unreliable(self, group: str, analysis: str = "", term: str = "", time: float | None = None) -> bool:
+        """Whether a figure rests on a flagged adoption group, or is itself flagged by its analysis, term and time."""
+        if group and group.removeprefix("cohort:") in self.unreliable:
+            return True
+        flagged = (r for r in self._small if not r["group"] and r["time"] is not None)
+        return bool(term) and any((r["analysis"], r["term"], r["time"]) == (analysis, term, time) for r in flagged)
 
     def reason(self, row: Row) -> str:
         """Why an estimate has no figure, in words."""
@@ -154,7 +189,7 @@ class Released:
         exact = [c for c in checks if c["term"] == row["term"] and c["time"] == row["time"]]
         same_time = [c for c in checks if c["time"] == row["time"]]
         found = next(iter(exact or same_time or checks), None)
-        return str(found["message"]) if found else "the data hold no valid comparison"
+        return self.prose(found["message"]) if found else "the data hold no valid comparison"
 
 
 def main_row(released: Released, analysis: str, term: str = "") -> Row | None:
@@ -183,7 +218,12 @@ def open_run(run_dir: Path) -> Released:
     missing = [p for p in needed if not p.is_file()]
     if missing:
         raise ReportError(
-            Problem(str(run_dir), "", f"no results of a run lie here ({missing[0].name} is missing).", "Run the study first.")
+            Problem(
+                str(run_dir),
+                "",
+                f"no results of a run lie here ({missing[0].name} is missing).",
+                "Run the study first.",
+            )
         )
     provenance = results / "provenance.json"
     known = json.loads(provenance.read_text(encoding="utf-8")) if provenance.is_file() else {}

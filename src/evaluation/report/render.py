@@ -35,7 +35,9 @@ def render(
     _known("renderer", (renderer,), RENDERERS)
     for product in products:
         if not (source / f"{product}.qmd").is_file():
-            raise ReportError(Problem(str(source), product, "has no document there.", "Write the report's source first."))
+            raise ReportError(
+                Problem(str(source), product, "has no document there.", "Write the report's source first.")
+            )
     use_quarto = renderer == "quarto" or (renderer == "auto" and quarto.found() is not None)
     one = quarto.render if use_quarto else pandoc.render
     out.mkdir(parents=True, exist_ok=True)
@@ -52,5 +54,3 @@ def _known(what: str, given: Sequence[str], known: Sequence[str]) -> None:
     wrong = [g for g in given if g not in known]
     if wrong:
         raise ReportError(Problem("", what, f'there is no {what} "{wrong[0]}".', f"There are: {', '.join(known)}."))
-
-

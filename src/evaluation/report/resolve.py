@@ -49,7 +49,12 @@ def resolve(document: Path) -> Resolved:
     text = _VARIABLE.sub(lambda m: _value(document, values, m.group(1)), text)
     left = _SHORTCODE.search(text)
     if left:
-        raise _problem(document, left.group(), "is a shortcode this renderer does not know.", "Use include or var, or render with Quarto.")
+        raise _problem(
+            document,
+            left.group(),
+            "is a shortcode this renderer does not know.",
+            "Use include or var, or render with Quarto.",
+        )
     return Resolved(text, read_yaml(document.parent / "_study.yml") | (own or {}))
 
 

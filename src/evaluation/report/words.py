@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
+P_VALUE = "p‑value"  # with a hyphen that does not break
 HIDDEN = "hidden"
 NOT_ESTIMABLE = "not estimable"
 STATUS = {
@@ -62,9 +63,9 @@ METHODS = {
     "twfe": "compares the change in places or people that adopted with the change in the others, after taking out what "
     "is fixed about each unit and what is common to each period. With adoption at different times it can mix early "
     "and late effects.",
-    "event_study": "estimates the difference for each period before and after adoption, against the last period before.",
-    "callaway_santanna": "compares each group of adopters, from the period it adopted, with units that had not adopted, "
-    "and then averages over groups. Units that already adopted never serve as comparison.",
+    "event_study": "estimates the difference for each period before and after adoption, against a period before it.",
+    "callaway_santanna": "compares each group of adopters, from the period it adopted, with units that had not "
+    "adopted, and then averages over groups. Units that already adopted never serve as comparison.",
 }
 TERMS = {
     "att": "Overall effect",
@@ -101,14 +102,21 @@ SCALES = {
 CHECKS = {
     "not_estimable": "No valid comparison",
     "pretrends": "Paths before adoption",
-    "parallel_trends": "Paths before adoption",
+    "pretrend_size": "Size of differences before adoption",
     "log_rank": "Log-rank test",
-    "logrank": "Log-rank test",
     "proportional_hazards": "Constant ratio over time",
     "small_cohort": "Small adoption group",
     "few_clusters": "Few clusters",
-    "second_opinion": "Second opinion",
-    "base_period": "Base period",
+    "single_cluster": "One cluster only",
+    "clustering": "Clustering",
+    "staggered_adoption": "Adoption at different times",
+    "competing_events": "Other events that end follow-up",
+    "cells_missing": "Group and period without data",
+    "likelihood_ratio": "Likelihood-ratio test",
+    "wald": "Wald test",
+    "concordance": "Concordance",
+    "log_likelihood": "Log likelihood",
+    "log_likelihood_null": "Log likelihood without characteristics",
 }
 CHECK_STATUS = {"pass": "Passed", "warn": "Concern", "fail": "Failed", "info": "For information"}
 DATA_ROLES = {
@@ -126,24 +134,36 @@ DATA_ROLES = {
     "follow-up": "Potential follow-up",
     "covariate": "Characteristic",
 }
-METHODS_OF_INFERENCE = {
-    "hc1": "robust to unequal variances (HC1)",
-    "cr1": "clustered (CR1)",
-    "cr2": "clustered, small-sample corrected (CR2)",
-    "newcombe": "Newcombe’s interval for a difference of proportions",
-    "greenwood": "Greenwood’s formula",
-    "influence": "influence functions",
-    "influence_function": "influence functions",
-    "model": "model-based",
-    "robust": "robust (sandwich)",
-    "wald": "normal approximation",
+OPTIONS = {
+    "conf_level": "Confidence level",
+    "adjust": "Adjustment",
+    "control_group": "Comparison units",
+    "base_period": "Base period",
+    "method": "Estimation",
+    "covariates": "Characteristics held equal",
+    "ties": "Events at the same time",
+    "variance": "Standard errors",
+    "anticipation": "Periods of anticipation",
+    "window": "Window",
+    "reference": "Reference period",
+    "robust": "Robust standard errors",
+    "conf_type": "Scale of the bands",
+}
+OPTION_VALUES = {
+    "reg": "outcome regression",
+    "ipw": "inverse-probability weighting",
+    "iptw": "inverse-probability-of-treatment weighting",
+    "dr": "doubly robust",
+    "aipw": "doubly robust (augmented inverse-probability weighting)",
+    "efron": "Efron’s rule",
+    "breslow": "Breslow’s rule",
 }
 GLOSSARY = {
     "Adoption group": "Units that started the program in the same period.",
     "Baseline risk": "How common the outcome is without the program; here, in the comparison group.",
     "Clustered": "Uncertainty reckoned for whole groups (such as states) that share what happens to them.",
     "Comparison group": "People or places without the program, who show what would have happened without it.",
-    "Confidence interval": "The plausible range. Over many repeated studies, 95 of 100 such ranges would hold the truth.",
+    "Confidence interval": "The plausible range. In 95 of 100 repeated studies it would hold the truth.",
     "Covariate": "A characteristic measured before the program, used to make the groups alike.",
     "Difference-in-differences": "The change among adopters less the change among the others.",
     "Event study": "The estimated difference for each period before and after the start.",
@@ -158,11 +178,24 @@ GLOSSARY = {
     "Risk": "The share of people with the outcome within a stated time.",
     "Risk ratio": "The risk in the program group divided by the risk in the comparison group.",
     "Standard error": "The typical distance of an estimate from the truth that chance alone brings.",
-    "Standardised difference": "A difference of two averages, in standard deviations. Below 0.1 is usually called small.",
+    "Standardised difference": "A difference of two averages, in standard deviations. Below 0.1 is often called small.",
 }
 
 
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 def day(iso: str) -> str:
@@ -185,6 +218,7 @@ def named(table: dict[str, str], identifier: str) -> str:
 
 
 def upper_first(text: str) -> str:
+    """For the start of a sentence or a cell."""
     return text[:1].upper() + text[1:]
 
 

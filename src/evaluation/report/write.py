@@ -15,8 +15,8 @@ from evaluation.report.figures.series import series
 from evaluation.report.headline import Headline, headline
 from evaluation.report.markdown import NOTHING, escape
 from evaluation.report.released import Released, open_run
-from evaluation.report.words import day
 from evaluation.report.sections import checks, design, findings, summary, technical
+from evaluation.report.words import day
 
 DOCUMENTS = ("_quarto.yml", "brief.qmd", "full.qmd", "appendix.qmd")
 FIGURES = ("curve", "event-study", "series", "all-analyses")
@@ -40,7 +40,11 @@ def write(run_dir: Path) -> Path:
     source.mkdir(parents=True)
     _copy_templates(source)
     head = headline(released)
-    drawn = {f.id: f for f in (curve(released, head), event_study(released, head), series(released, head), forest(released)) if f}
+    drawn = {
+        f.id: f
+        for f in (curve(released, head), event_study(released, head), series(released, head), forest(released))
+        if f
+    }
     _write_all(source / "figures", {})
     for figure in drawn.values():
         figure.write(source / "figures")

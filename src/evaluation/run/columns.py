@@ -34,6 +34,13 @@ def design_problems(document: Document, source: Source) -> list[Problem]:
     return found
 
 
+def named_at(document: Document, column: str) -> Loc:
+    """Where the file gives a column its part; `data.path` for one it does not name."""
+    places: list[Loc] = [("design", role) for role in _ROLES.get(document.at(("design", "type")), ())]
+    places += [("outcomes", i, "column") for i, _ in document.entries("outcomes")]
+    return next((loc for loc in places if document.at(loc) == column), ("data", "path"))
+
+
 def roles_in_doubt(document: Document, problems: Sequence[Problem]) -> bool:
     """Whether an error stands at a role of the design: then what the rows hold cannot be judged."""
     roles = {f"design.{role}" for role in _ROLES.get(document.at(("design", "type")), ())}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import Problem, Severity
-from evaluation.study.document import Document
+from evaluation.study.document import Document, Loc
 from evaluation.study.models import CohortDesign, PanelDesign
 
 if TYPE_CHECKING:
@@ -15,51 +15,73 @@ if TYPE_CHECKING:
     from evaluation.study.models import Design
 
 
+Lack = tuple[str, str, str]  # the analysis's key to change, why there is no comparison, how to mend it
+
+
 def lacking(
-    document: Document, design: Design, estimators: tuple[Estimator | None, ...], source: Source
+    document: Document, design: Design, estimators: Mapping[int, Estimator], source: Source
 ) -> Iterator[Problem]:
     """A problem for each analysis without a valid comparison: an error for a primary one, else a warning.
 
     The columns must exist and hold what their roles ask for.
     """
-    for i, estimator in enumerate(estimators):
-        found = None if estimator is None else _reason(design, estimator, source)
+    for i, estimator in estimators.items():
+        analysis = document.at(("analyses", i))
+        if isinstance(design, PanelDesign):
+            found = _panel(design, estimator, _column(document, analysis.get("outcome")), source)
+        else:
+            found = _cohort(design, estimator, source)
         if found:
-            option, what, fix = found
-            severity: Severity = "error" if document.at(("analyses", i, "role")) == "primary" else "warning"
-            what = f"this analysis has no valid comparison: {what}"
-            yield document.problem(("analyses", i, "options", option), what, fix, severity)
+            key, what, fix = found
+            severity: Severity = "error" if analysis.get("role") == "primary" else "warning"
+            loc: Loc = ("analyses", i, *key.split("."))
+            yield document.problem(loc, f"this analysis has no valid comparison: {what}", fix, severity)
 
 
-def _reason(design: Design, estimator: Estimator, source: Source) -> tuple[str, str, str] | None:
-    """The option to change, why there is no comparison, and how to mend it; None where there is one."""
-    if isinstance(design, PanelDesign):
-        return _never_treated(design, estimator, source)
-    if "window" in type(estimator).model_fields:
-        return _windows(design, getattr(estimator, "window", None), source)
+def _column(document: Document, outcome: Any) -> str:
+    """The column of the outcome with this id; empty when the file does not say."""
+    named = [o.get("column") for _, o in document.entries("outcomes") if o.get("id") == outcome]
+    return named[0] if named and isinstance(named[0], str) else ""
+
+
+def _panel(design: PanelDesign, estimator: Estimator, outcome: str, source: Source) -> Lack | None:
+    """Whether anyone starts treatment, and has someone to be compared with, where the outcome is known."""
+    if outcome not in source.columns:
+        return None
+    value = source.value
+    rows = source.query(
+        f"SELECT CAST(coalesce({value(design.cohort)}, 0) AS BIGINT) AS g, CAST(min({value(design.time)}) AS BIGINT), "
+        f"CAST(max({value(design.time)}) AS BIGINT) FROM {source.scan} WHERE {value(outcome)} IS NOT NULL "
+        "GROUP BY g ORDER BY g"
+    )
+    cohorts = [g for g, _, _ in rows]
+    first, last = min((f for _, f, _ in rows), default=0), max((t for _, _, t in rows), default=0)
+    starts = [g for g in cohorts if g != 0 and first < g <= last]
+    if not starts:
+        return "outcome", "where the outcome is known, no unit starts treatment.", "Choose another outcome."
+    if getattr(estimator, "control_group", None) == "never_treated" and 0 not in cohorts:
+        return "options.control_group", "no unit is never treated.", "Set control_group: not_yet_treated."
+    if not any(g == 0 or g > starts[0] for g in cohorts):
+        return "outcome", "where the outcome is known, all are treated at once.", "Choose another outcome."
     return None
 
 
-def _never_treated(design: PanelDesign, estimator: Estimator, source: Source) -> tuple[str, str, str] | None:
-    if getattr(estimator, "control_group", None) != "never_treated":
+def _cohort(design: CohortDesign, estimator: Estimator, source: Source) -> Lack | None:
+    if "window" not in type(estimator).model_fields:
         return None
-    cohort = source.value(design.cohort)
-    rows = source.query(f"SELECT count(*) FROM {source.scan} WHERE coalesce({cohort}, 0) = 0")[0][0]
-    if rows:
-        return None
-    return "control_group", "no unit is never treated.", "Set control_group: not_yet_treated."
+    return _windows(design, getattr(estimator, "window", None), source)
 
 
-def _windows(design: CohortDesign, window: float | None, source: Source) -> tuple[str, str, str] | None:
+def _windows(design: CohortDesign, window: float | None, source: Source) -> Lack | None:
     """Why none of the windows that a plain proportion is asked for has an answer."""
     windows = design.windows if window is None else [window]
     if not windows:
-        return "window", "neither the analysis nor the design names a window.", "Add windows to the design."
+        return "options.window", "neither the analysis nor the design names a window.", "Add windows to the design."
     reasons = [_window(design, w, source) for w in windows]
     if None in reasons:
         return None
     return (
-        "window",
+        "options.window",
         "; ".join(r for r in reasons if r) + ".",
         "Choose a shorter window, or kaplan_meier, which reckons with censoring.",
     )

@@ -30,7 +30,6 @@ LATER = {
 }
 LATER_OPTIONS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("risk_difference", "adjust"): ("iptw", "aipw", "matching"),
-    ("callaway_santanna", "method"): ("ipw", "dr"),
 }
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.errors import EvaluationError, Problem, StudyError
 from evaluation.study.document import Document, Loc, in_file_order
-from evaluation.study.load import Draft, StudyFile, read
+from evaluation.study.load import SHIPPED_DATA, Draft, StudyFile, read
 
 if TYPE_CHECKING:
     from evaluation.data.engine import Source
@@ -43,8 +43,8 @@ def plan(path: Path) -> Plan:
     problems = examined.problems
     if examined.file is None or examined.source is None or any(p.severity == "error" for p in problems):
         raise StudyError(*in_file_order([*problems, *examined.no_comparison]))
-    analyses = zip(examined.file.study.analyses, examined.estimators, strict=True)
-    chosen = tuple((analysis, estimator) for analysis, estimator in analyses if estimator is not None)
+    analyses = enumerate(examined.file.study.analyses)
+    chosen = tuple((analysis, examined.estimators[i]) for i, analysis in analyses)
     doubts = (replace(p, severity="warning") for p in examined.no_comparison)
     return Plan(examined.file, examined.source, chosen, tuple(in_file_order([*problems, *doubts])))
 
@@ -63,11 +63,14 @@ def check(path: Path) -> list[Problem]:
 
 @dataclass(frozen=True)
 class _Examined:
-    """What was found. `no_comparison` holds analyses that cannot answer on these data: the run can go on without."""
+    """What was found. `estimators` are by the place of their analysis, where nothing is wrong with them.
+
+    `no_comparison` tells of analyses that cannot answer on these data: the run can go on without.
+    """
 
     file: StudyFile | None
     source: Source | None
-    estimators: tuple[Estimator | None, ...]
+    estimators: Mapping[int, Estimator]
     problems: tuple[Problem, ...]
     no_comparison: tuple[Problem, ...] = ()
 
@@ -78,9 +81,9 @@ def _examine(draft: Draft) -> _Examined:
 
     document = draft.document
     design = draft.section(Design, "design")
-    found = [chosen(document, i, design and design.type) for i, _ in document.entries("analyses")]
-    estimators = tuple(estimator for estimator, _ in found)
-    problems = [*draft.problems, *_kind(document), *(p for _, wrong in found for p in wrong)]
+    found = {i: chosen(document, i, design and design.type) for i, _ in document.entries("analyses")}
+    estimators = {i: estimator for i, (estimator, _) in found.items() if estimator is not None}
+    problems = [*draft.problems, *_kind(document), *(p for _, wrong in found.values() for p in wrong)]
     source, unreadable = _opened(draft)
     if source is None:
         return _Examined(draft.file, None, estimators, (*problems, *unreadable))
@@ -94,7 +97,7 @@ def _kind(document: Document) -> Iterator[Problem]:
 
     loc: Loc = ("intervention", "kind")
     kind, known = document.at(loc), kinds()
-    if isinstance(kind, str) and kind not in known:
+    if isinstance(kind, str) and kind and kind not in known:
         what = f'there is no kind of intervention "{kind}"' + hint(kind, known)
         yield document.problem(loc, what, f"Kinds in the catalogue: {listed(known)}.")
 
@@ -110,11 +113,14 @@ def _opened(draft: Draft) -> tuple[Source | None, list[Problem]]:
         return open_source(data.path, draft.document.path.parent), []
     except EvaluationError as error:
         loc: Loc = ("data", "path")
-        return None, [draft.document.problem(loc, f"{p.where}: {p.what}", p.fix) for p in error.problems]
+        hint = (
+            " `evaluation examples` writes the data of the studies shipped." if SHIPPED_DATA in str(data.path) else ""
+        )
+        return None, [draft.document.problem(loc, f"{p.where}: {p.what}", p.fix + hint) for p in error.problems]
 
 
 def _held_against(
-    draft: Draft, design: Design | None, estimators: tuple[Estimator | None, ...], source: Source
+    draft: Draft, design: Design | None, estimators: Mapping[int, Estimator], source: Source
 ) -> tuple[list[Problem], list[Problem]]:
     """Problems of the data, and analyses without a valid comparison in them."""
     from evaluation.run import columns
@@ -122,9 +128,8 @@ def _held_against(
     document = draft.document
     of_design = columns.design_problems(document, source)
     found = [*of_design, *columns.label_problems(document, source)]
-    for i, estimator in enumerate(estimators):
-        if estimator is not None:
-            found += columns.option_problems(document, i, estimator, getattr(design, "covariates", []), source)
+    for i, estimator in estimators.items():
+        found += columns.option_problems(document, i, estimator, getattr(design, "covariates", []), source)
     of_outcomes = {i: columns.outcome_problems(document, i, source) for i, _ in document.entries("outcomes")}
     found += [p for wrong in of_outcomes.values() for p in wrong]
     if design is None or of_design or columns.roles_in_doubt(document, draft.problems):
@@ -135,7 +140,7 @@ def _held_against(
 
 
 def _rows_of(
-    draft: Draft, design: Design, sound: list[int], estimators: tuple[Estimator | None, ...], source: Source
+    draft: Draft, design: Design, sound: list[int], estimators: Mapping[int, Estimator], source: Source
 ) -> tuple[list[Problem], list[Problem]]:
     """The same of the rows, which are read here for the first time. `sound` are outcomes whose columns are."""
     import duckdb
@@ -174,12 +179,15 @@ def _frame_problems(draft: Draft, design: Design, sound: list[int], source: Sour
 
 
 def _anchored(document: Document, problem: Problem, outcomes: dict[int, int]) -> Problem:
-    """A problem of the data that a line of the study file is to blame for, at that line.
+    """A problem of the data at the line of the study file that names the column, or that is to blame.
 
     `outcomes` maps the places of the outcomes that were looked at to their places in the file.
     """
-    if problem.where:
-        return problem
+    from evaluation.run.columns import named_at
+
+    if problem.where:  # rows of the data: the key is a column
+        what = f"the column {problem.key} of {problem.where} has {problem.what}"
+        return document.problem(named_at(document, problem.key), what, problem.fix, problem.severity)
     parts = re.findall(r"[^.\[\]]+", problem.key)
     loc: Loc = tuple(int(p) if p.isdigit() else p for p in parts)
     if loc[:1] == ("outcomes",) and len(loc) > 1 and isinstance(loc[1], int):

@@ -5,7 +5,7 @@ Only YAML is judged here (syntax, duplicate keys, tags); what the keys mean is j
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,7 +98,7 @@ def read_document(path: Path) -> tuple[Document, list[Problem]]:
     """
     text = _text(path)
     root = _composed(path, text)
-    reader = _Reader(path)
+    reader = _Reader(path, text)
     try:
         raw = reader.value(root, ())
     except RecursionError:
@@ -204,10 +204,10 @@ def _syntax(path: Path, error: MarkedYAMLError) -> Problem:
 class _Reader:
     """Turns YAML nodes into plain values, noting where each stands."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str) -> None:
         from ruamel.yaml import YAML
 
-        self.path = path
+        self.path, self.text = path, text
         self.constructor = YAML(typ="safe", pure=True).constructor
         self.positions: dict[Loc, Position] = {}
         self.keys: dict[Loc, Position] = {}
@@ -231,7 +231,7 @@ class _Reader:
     def _mapping(self, node: MappingNode, loc: Loc) -> dict[str, Any]:
         found: dict[str, Any] = {}
         first: dict[str, Position] = {}
-        for key, value in node.value:
+        for key, value in self._rejoined(node):
             name = key.value if isinstance(key.value, str) else None
             if name is None or name == "<<":
                 self._note(key, loc, "a key must be plain text.", "Write the keys out, one a line.")
@@ -241,6 +241,29 @@ class _Reader:
                 first[name] = _position(key)
                 found[name] = self.value(value, (*loc, name), key)
         return found
+
+    def _rejoined(self, node: MappingNode) -> Iterator[tuple[Any, Any]]:
+        """The keys and values of a mapping, with texts such as `100,000 people` in one piece.
+
+        In an inline mapping YAML takes what follows a comma for the next key, here `000 people`, without a value.
+        Where neither a space nor a colon is near, the writer meant one text.
+        """
+        before: tuple[Any, Any] | None = None
+        for key, value in node.value:
+            if before and self._goes_on(before[1], key, value):
+                before = (before[0], _joined(before[1], key))
+                continue
+            if before:
+                yield before
+            before = (key, value)
+        if before:
+            yield before
+
+    def _goes_on(self, before: Any, key: Any, value: Any) -> bool:
+        """Whether `key` is the rest of the text `before`, split at a comma."""
+        start, end = before.end_mark.index, key.start_mark.index
+        plain = all(isinstance(n.value, str) and not n.style for n in (before, key, value))
+        return plain and self.text[start:end] == "," and ":" not in self.text[key.end_mark.index : value.end_mark.index]
 
     def _scalar(self, node: ScalarNode, loc: Loc) -> Any:
         kind = str(node.tag).removeprefix(_TAG)
@@ -255,6 +278,12 @@ class _Reader:
     def _note(self, node: Node, loc: Loc, what: str, fix: str) -> None:
         line, column = _position(node)
         self.problems.append(Problem(f"{self.path}:{line}:{column}", dotted(loc), what, fix))
+
+
+def _joined(before: ScalarNode, key: ScalarNode) -> ScalarNode:
+    from ruamel.yaml.nodes import ScalarNode
+
+    return ScalarNode(f"{_TAG}str", f"{before.value},{key.value}", before.start_mark, key.end_mark)
 
 
 def _position(node: Node) -> Position:

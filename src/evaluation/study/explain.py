@@ -22,13 +22,14 @@ _EXPECTED = {
     "int_type": "a whole number",
     "float_type": "a number",
     "list_type": "a list, like [a, b]",
-    "dict_type": "keys with values",
-    "model_type": "keys with values",
-    "model_attributes_type": "keys with values",
+    "dict_type": "a mapping (keys with values)",
+    "model_type": "a mapping (keys with values)",
+    "model_attributes_type": "a mapping (keys with values)",
     "string_pattern_mismatch": "an id (lower-case letters, digits and _, beginning with a letter)",
     "string_too_short": "text",
     "too_short": "one entry at least",
 }
+_IDS = ("study", "id", "outcome", "estimator", "kind")
 _YES, _NO = ("yes", "on", "y"), ("no", "off", "n")
 
 
@@ -133,7 +134,7 @@ class _Explainer:
     def wrong(self, loc: Loc, found: Sequence[_Found]) -> Problem:
         value, first = self.document.at(loc), found[0]
         if "ctx" in first.error and "error" in first.error["ctx"]:  # a validator's own sentence
-            return self.document.problem(loc, str(first.error["ctx"]["error"]))
+            return self.document.problem(loc, str(first.error["ctx"]["error"]).removesuffix(".") + ".")
         if first.kind == "union_tag_not_found":
             return self.document.problem((*loc, "type"), "this key is missing.", "Add it: panel or cohort.")
         if first.kind == "union_tag_invalid":
@@ -143,7 +144,7 @@ class _Explainer:
             return self._not_among(loc, value, choices)
         expected = " or ".join(dict.fromkeys(_expected(f) for f in found))
         ending = hint(value, choices) if isinstance(value, str) else "."
-        mend = _mend(value, {f.kind for f in found}) if ending == "." else ""
+        mend = _mend(loc, value, {f.kind for f in found}) if ending == "." else ""
         return self.document.problem(loc, f"expected {expected}, found {described(value)}{ending}", mend)
 
     def _not_among(self, loc: Loc, value: Any, choices: Sequence[str]) -> Problem:
@@ -186,17 +187,15 @@ def _chosen(models: Sequence[type[BaseModel]], value: Any) -> type[BaseModel] | 
 
 def described(value: Any) -> str:
     """What stands in the file, in a few words."""
+    if isinstance(value, (list, dict)):
+        kind = "list" if isinstance(value, list) else "mapping"
+        return f"a {kind}" if value else f"an empty {kind}"
     if value is None or value == "":
         return "nothing"
-    if isinstance(value, bool):
-        return f"the switch {str(value).lower()}"
-    if isinstance(value, (int, float)):
-        return f"the number {value}"
-    if isinstance(value, date):
-        return f"the date {value}"
     if isinstance(value, str):
         return f'the text "{value if len(value) <= 40 else value[:37] + "..."}"'
-    return "a list" if isinstance(value, list) else "keys with values"
+    kind = "switch" if isinstance(value, bool) else "date" if isinstance(value, date) else "number"
+    return f"the {kind} {str(value).lower()}"
 
 
 def _expected(found: _Found) -> str:
@@ -204,17 +203,20 @@ def _expected(found: _Found) -> str:
         return _EXPECTED[found.kind]
     if found.choices:
         return " or ".join(f'"{c}"' for c in found.choices)
-    return found.error["msg"].removeprefix("Input should be ")
+    said = found.error["msg"].removeprefix("Input should be ")
+    return f"a number {said}" if said.startswith(("greater", "less")) else said
 
 
-def _mend(value: Any, kinds: set[str]) -> str:
+def _mend(loc: Loc, value: Any, kinds: set[str]) -> str:
     """How to mend the commonest slips: numbers and dates as text, text as switches, free text as an id."""
     if "string_type" in kinds and isinstance(value, (bool, int, float, date)):
+        if loc[-1] in _IDS:
+            return "Write an id, which begins with a letter."
         written = str(value).lower() if isinstance(value, bool) else str(value)
         return f'Write it in quotes: "{written}".'
     if "bool_type" in kinds and isinstance(value, str) and value.casefold() in (*_YES, *_NO):
         return f"Write {'true' if value.casefold() in _YES else 'false'}."
-    if "list_type" in kinds and isinstance(value, str):
+    if "list_type" in kinds and isinstance(value, (str, int, float)):
         return f"Write [{value}]."
     if "string_pattern_mismatch" in kinds:
         return f"Write {slug(str(value))}."

@@ -14,7 +14,8 @@ from evaluation.study.document import Document, in_file_order, read_document
 if TYPE_CHECKING:
     from evaluation.study.models import Study
 
-_SHIPPED_DATA = "../build/data/"  # where the studies shipped find their data in a checkout
+_STORE = ("data", "design", "outcomes")  # what a study from the store says in other keys
+SHIPPED_DATA = "../build/data/"  # where the studies shipped find their data in a checkout
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ def _validated(document: Document) -> tuple[Study | None, list[Problem]]:
         return Study.model_validate(document.raw), []
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    if from_store(document):  # the one message about the store stands for the columns it makes needless
-        errors = [e for e in errors if e["loc"][:1] not in (("design",), ("outcomes",)) or e["type"] != "missing"]
+    if from_store(document):  # the one message about the store stands for the keys that come with it, or are needless
+        errors = [e for e in errors if e["loc"][0] not in _STORE or e["type"] not in ("missing", "extra_forbidden")]
     return None, explain(document, errors, Study, later=LATER)
 
 
@@ -121,7 +122,7 @@ def shipped_studies(folder: Path, data: Path) -> list[Path]:
         target = folder / source.name
         if not target.exists():
             text = source.read_text(encoding="utf-8").replace(
-                _SHIPPED_DATA, f"{Path(relpath(data, folder)).as_posix()}/"
+                SHIPPED_DATA, f"{Path(relpath(data, folder)).as_posix()}/"
             )
             target.write_text(text, encoding="utf-8", newline="")
             written.append(target)

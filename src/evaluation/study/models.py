@@ -41,7 +41,7 @@ class LogicModel(Model):
 class Intervention(Model):
     """What was done, to whom it is compared, in words a funder understands."""
 
-    kind: Identifier = Field(description="a kind of the catalogue, such as law_reform or drug_court")
+    kind: Text = Field(description="a kind of the catalogue, such as law_reform or drug_court")
     name: Text = Field(description="what the program is called in the report")
     description: Text = Field(description="one paragraph a funder understands")
     comparison: str = ""  # what the others had instead; shown in the report
@@ -114,8 +114,8 @@ class Analysis(Model):
     role: Literal["primary", "secondary", "sensitivity", "exploratory"] = Field(
         description="primary, secondary, sensitivity or exploratory"
     )
-    outcome: Identifier = Field(description="the id of one of the outcomes")
-    estimator: Identifier = Field(description="an estimator's id; `evaluation methods` lists them")
+    outcome: Text = Field(description="the id of one of the outcomes")
+    estimator: Text = Field(description="an estimator's id; `evaluation methods` lists them")
     options: dict[str, Any] = {}
     label: str = ""  # how the report names it; default: the estimator's title
 
@@ -140,10 +140,13 @@ class Disclosure(Model):
 class Simulation(Model):
     """Marks a study as simulated data, and says how `evaluation simulate` makes them.
 
-    `effect` is the planted truth on the scale of the primary estimand: a risk difference, or an ATT.
+    `effect` is the planted truth on the scale of the primary estimand: a risk difference, a log hazard ratio where the
+    primary analysis is `cox`, or an ATT.
     """
 
-    effect: float = Field(description="the planted effect: a risk difference, or an ATT", allow_inf_nan=False)
+    effect: float = Field(
+        description="the planted effect: a risk difference, a log hazard ratio, or an ATT", allow_inf_nan=False
+    )
     seed: int = 1
     size: Annotated[int, Field(gt=0)] = 2000  # people, or units of a panel
     periods: Annotated[int, Field(gt=1)] = 24  # panel only

@@ -247,7 +247,8 @@ def _path(document: Document) -> Iterator[Problem]:
 
 def _later(document: Document) -> Iterator[Problem]:
     if from_store(document):
-        yield document.problem(("data", "store"), "is not available in this version;", _READY_MADE, of_key=True)
+        what = "studies built from the submitted tables are not available in this version;"
+        yield document.problem(("data", "store"), what, _READY_MADE, of_key=True)
     for key, instead in (
         ("gates", "a failed check is reported and nothing is withheld."),
         ("subgroups", "write a study file for each subgroup, with data of that subgroup."),

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, valid: Iterable[str]) -> str | None:
-    """The valid word closest to `word` (letter case aside), or None when nothing is near."""
+    """The valid word closest to `word` (letter case aside), or the only one that begins with it; else None."""
     from difflib import get_close_matches
 
     folded = {v.casefold(): v for v in reversed(list(valid))}
     found = get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.6)
-    return folded[found[0]] if found else None
+    if not found and len(word) > 2:
+        found = [v for v in folded if v.startswith(word.casefold())]
+    return folded[found[0]] if len(found) == 1 else None
 
 
 def hint(word: str, valid: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaluation.report.figures.figure import COMPARISON, INK, PROGRAM, QUIET, Figure, end_labels
+from evaluation.report.figures.figure import COMPARISON, INK, PROGRAM, QUIET, Figure, end_labels, titled, wrapped
 from evaluation.report.headline import Headline
 from evaluation.report.numbers import number, per, whole
 from evaluation.report.released import Released
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 GROUPS = ("control", "treated", "all")
 COLOURS = {"control": COMPARISON, "treated": PROGRAM, "all": INK}
+STEPS = {
+    "day": (1, 7, 30, 90, 180, 365),
+    "week": (1, 2, 4, 13, 26, 52),
+    "month": (1, 3, 6, 12, 24, 60),
+    "year": (1, 2, 5, 10),
+}
+MAX_TICKS = 8
 DASHES = {"control": (5, 2), "treated": (), "all": ()}
 
 
@@ -46,14 +53,21 @@ def curve(released: Released, head: Headline) -> Figure | None:
     caption = f"Share of {released.people} with {label} over time since the start of follow-up, by group"
     banded = any(r["conf_low"] is not None for rs in shown.values() for r in rs)
     caption += ", with 95% plausible ranges." if banded else "."
-    columns = ["Group", f"Time ({released.time_unit}s)", "Share with the outcome, of every 100", "Low", "High", "Still followed"]
+    columns = [
+        "Group",
+        f"Time ({released.time_unit}s)",
+        "Share with the outcome, of every 100",
+        "Low",
+        "High",
+        "Still followed",
+    ]
 
     def draw(canvas: Canvas) -> None:
         upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=[5, 0.42 * len(shown) + 0.35])
         _draw_curves(upper, released, shown, label)
         _draw_at_risk(lower, released, shown)
 
-    height = 3.3 + 0.25 * len(shown)
+    height = 2.55 + 0.2 * len(shown)
     return Figure("curve", caption, _alt(released, shown, label), columns, _data(released, shown), height, draw)
 
 
@@ -66,8 +80,13 @@ def _steps(rows: list[Row], column: str) -> tuple[list[float], list[float]]:
 
 def _draw_curves(axes: Axes, released: Released, shown: dict[str, list[Row]], label: str) -> None:
     ends = []
-    top = max(v for rows in shown.values() for c in ("estimate", "conf_low", "conf_high") for r in rows
-              if (v := _incidence(r, c)) is not None)
+    top = max(
+        v
+        for rows in shown.values()
+        for c in ("estimate", "conf_low", "conf_high")
+        for r in rows
+        if (v := _incidence(r, c)) is not None
+    )
     for group, rows in shown.items():
         x, y = _steps(rows, "estimate")
         axes.step(x, y, where="post", color=COLOURS[group], dashes=DASHES[group], linewidth=1.9)
@@ -75,11 +94,12 @@ def _draw_curves(axes: Axes, released: Released, shown: dict[str, list[Row]], la
         if both:
             low, high = _steps(both, "conf_low"), _steps(both, "conf_high")
             axes.fill_between(low[0], low[1], high[1], step="post", color=COLOURS[group], alpha=0.13, linewidth=0)
-        ends.append((x[-1], y[-1], released.group(group).replace(" ", "\n", 1), COLOURS[group]))
+        ends.append((x[-1], y[-1], wrapped(released.group(group)), COLOURS[group]))
     axes.set_ylim(0, min(100, max(1.08 * top, 1)))
     axes.set_xlim(0, max(x for x, *_ in ends))
+    axes.set_xticks(_ticks(released.time_unit, max(x for x, *_ in ends)))
     axes.set_ylabel("Of every 100 people")
-    axes.set_title(f"{upper_first(label)}, cumulative", loc="left", color=INK)
+    titled(axes, f"{upper_first(label)}, cumulative")
     axes.tick_params(labelbottom=True)
     axes.set_xlabel(f"{upper_first(released.time_unit)}s since the start of follow-up")
     end_labels(axes, ends)
@@ -94,10 +114,11 @@ def at_risk(rows: list[Row], time: float) -> str:
     return HIDDEN if n is None else whole(n)
 
 
-def _ticks(axes: Axes) -> list[float]:
-    low, high = axes.get_xlim()
-    ticks = [float(t) for t in axes.get_xticks() if low <= t <= high]
-    return ticks if len(ticks) <= 8 else ticks[::2]
+def _ticks(unit: str, end: float) -> list[float]:
+    """Times to mark, in steps that fit the unit: quarters of a year in weeks, half years in months."""
+    steps = [*STEPS[unit], *(STEPS[unit][-1] * 2**k for k in range(1, 8))]
+    step = next(s for s in steps if end / s <= MAX_TICKS)
+    return [float(i * step) for i in range(int(end // step) + 1)]
 
 
 def _draw_at_risk(axes: Axes, released: Released, shown: dict[str, list[Row]]) -> None:
@@ -105,18 +126,30 @@ def _draw_at_risk(axes: Axes, released: Released, shown: dict[str, list[Row]]) -
     axes.set_ylim(-len(shown) + 0.4, 1.3)
     axes.text(0, 0.9, "Still followed", transform=axes.get_yaxis_transform(), ha="left", color=QUIET)
     for line, (group, rows) in enumerate(shown.items()):
-        for tick in _ticks(axes):
+        for tick in axes.get_xticks():
             axes.text(tick, -line, at_risk(rows, tick), ha="center", va="center", color=COLOURS[group])
-        axes.annotate(released.group(group).split()[0].capitalize(), (1, -line), xycoords=("axes fraction", "data"),
-                      xytext=(6, 0), textcoords="offset points", va="center", color=COLOURS[group], annotation_clip=False)
+        axes.annotate(
+            released.group(group).split()[0].capitalize(),
+            (1, -line),
+            xycoords=("axes fraction", "data"),
+            xytext=(18, 0),
+            textcoords="offset points",
+            va="center",
+            color=COLOURS[group],
+            annotation_clip=False,
+        )
 
 
 def _data(released: Released, shown: dict[str, list[Row]]) -> list[list[str]]:
     return [
-        [released.group(g), f"{float(r['time']):.12g}",
-         *("" if (v := _incidence(r, c)) is None else number(v, 4) for c in ("estimate", *_bounds(r))),
-         HIDDEN if r["n_risk"] is None else whole(r["n_risk"])]
-        for g, rows in shown.items() for r in rows
+        [
+            released.group(g),
+            f"{float(r['time']):.12g}",
+            *("" if (v := _incidence(r, c)) is None else number(v, 4) for c in ("estimate", *_bounds(r))),
+            HIDDEN if r["n_risk"] is None else whole(r["n_risk"]),
+        ]
+        for g, rows in shown.items()
+        for r in rows
     ]
 
 
@@ -129,6 +162,9 @@ def _alt(released: Released, shown: dict[str, list[Row]], label: str) -> str:
     for group, rows in shown.items():
         points = [(r["time"], v) for r in rows if (v := _incidence(r, "estimate")) is not None]
         middle = points[len(points) // 2]
-        parts.append(f"In the {released.group(group)}, {label} reaches {per(middle[1])} of every 100 by {released.span(middle[0])} "
-                     f"and {per(points[-1][1])} of every 100 by {released.span(points[-1][0])}.")
+        parts.append(
+            f"In the {released.group(group)}, {label} reaches {per(middle[1])} of every 100 "
+            f"by {released.span(middle[0])} "
+            f"and {per(points[-1][1])} of every 100 by {released.span(points[-1][0])}."
+        )
     return f"Step curves of the share with {label} by time since the start of follow-up. {' '.join(parts)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaluation.report.figures.figure import INK, PROGRAM, QUIET, SHADE, Figure
+from evaluation.report.figures.figure import PROGRAM, QUIET, SHADE, Figure, titled
 from evaluation.report.headline import Headline
 from evaluation.report.numbers import number
 from evaluation.report.released import Released
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-FEW_UNITS = 5  # event times that rest on fewer treated units are drawn hollow where small groups are flagged
-
 
 def _rows(released: Released, head: Headline) -> list[Row]:
     rows = released.rows("event_study", outcome=head.analysis.outcome)
@@ -26,8 +24,7 @@ def _rows(released: Released, head: Headline) -> list[Row]:
 
 
 def _thin(released: Released, row: Row) -> bool:
-    n = row["n_treated_units"]
-    return bool(released.unreliable) and n is not None and n < FEW_UNITS
+    return released.is_unreliable("", row["analysis"], "event", row["event_time"])
 
 
 def event_study(released: Released, head: Headline) -> Figure | None:
@@ -38,22 +35,27 @@ def event_study(released: Released, head: Headline) -> Figure | None:
         return None
     label = lower_first(head.outcome.label)
     caption = (
-        f"Estimated difference in {label} by {released.time_unit}s since adoption ({released.analysis(shown[0]['analysis'])}). "
+        f"Estimated difference in {label} by {released.time_unit}s since adoption "
+        f"({released.analysis(shown[0]['analysis'])}). "
         "Bars are 95% plausible ranges; the shaded part is before adoption."
     )
     if any(_thin(released, r) for r in shown):
-        caption += f" Hollow points rest on fewer than {FEW_UNITS} adopting {released.people} and are unreliable."
+        caption += f" Hollow points rest on very few adopting {released.people} and are unreliable."
     columns = [f"{upper_first(released.time_unit)}s since adoption", "Phase", "Difference", "Low", "High", "Note"]
     data = [
-        [f"{float(r['event_time']):g}", r["phase"],
-         *("" if r[c] is None else number(r[c], 4) for c in ("estimate", "conf_low", "conf_high")), _note(released, r)]
+        [
+            f"{float(r['event_time']):g}",
+            r["phase"],
+            *("" if r[c] is None else number(r[c], 4) for c in ("estimate", "conf_low", "conf_high")),
+            _note(released, r),
+        ]
         for r in rows
     ]
 
     def draw(canvas: Canvas) -> None:
         _draw(canvas.subplots(), released, shown, label)
 
-    return Figure("event-study", caption, _alt(released, shown, label), columns, data, 3.3, draw)
+    return Figure("event-study", caption, _alt(released, shown, label), columns, data, 2.8, draw)
 
 
 def _note(released: Released, row: Row) -> str:
@@ -67,13 +69,21 @@ def _draw(axes: Axes, released: Released, rows: list[Row], label: str) -> None:
     for row in rows:
         _point(axes, released, row)
     axes.set_xlim(min(times) - 0.7, max(times) + 0.7)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel(f"{upper_first(released.time_unit)}s since adoption")
     axes.set_ylabel("Difference")
-    axes.set_title(f"Difference in {label}", loc="left", color=INK)
+    titled(axes, f"Difference in {label}")
     top = axes.get_ylim()[1]
     if min(times) < 0:
-        axes.annotate("before adoption", (-0.5, top), xytext=(-5, -4), textcoords="offset points", ha="right", va="top", color=QUIET)
+        axes.annotate(
+            "before adoption",
+            (-0.5, top),
+            xytext=(-5, -4),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            color=QUIET,
+        )
     axes.annotate("after", (-0.5, top), xytext=(5, -4), textcoords="offset points", ha="left", va="top", color=QUIET)
 
 
@@ -84,7 +94,14 @@ def _point(axes: Axes, released: Released, row: Row) -> None:
     if row["conf_low"] is not None and row["conf_high"] is not None:
         axes.plot([x, x], [row["conf_low"], row["conf_high"]], color=colour, linewidth=1.6, solid_capstyle="butt")
     hollow = reference or _thin(released, row)
-    axes.plot([x], [y], marker="s" if before else "o", markersize=5.5, color=colour, markerfacecolor="white" if hollow else colour)
+    axes.plot(
+        [x],
+        [y],
+        marker="s" if before else "o",
+        markersize=5.5,
+        color=colour,
+        markerfacecolor="white" if hollow else colour,
+    )
 
 
 def _alt(released: Released, rows: list[Row], label: str) -> str:
@@ -94,8 +111,12 @@ def _alt(released: Released, rows: list[Row], label: str) -> str:
             return ""
         values = [float(r["estimate"]) for r in part]
         apart = sum(r["conf_low"] is not None and (r["conf_low"] > 0 or r["conf_high"] < 0) for r in part)
-        return (f"In the {len(part)} periods {phase} adoption, estimates run from {number(min(values))} to {number(max(values))}; "
-                f"{apart} of {len(part)} plausible ranges leave out zero.")
+        return (
+            f"In the {len(part)} periods {phase} adoption, estimates run from {number(min(values))} "
+            f"to {number(max(values))}; "
+            f"{apart} of {len(part)} plausible ranges leave out zero."
+        )
 
     parts = " ".join(s for s in (span("before"), span("after")) if s)
-    return f"Point estimates with plausible ranges of the difference in {label} by {released.time_unit}s since adoption. {parts}"
+    what = f"the difference in {label} by {released.time_unit}s since adoption"
+    return f"Point estimates with plausible ranges of {what}. {parts}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from evaluation.report.markdown import Table, attribute, escape
 
@@ -48,6 +50,7 @@ STYLE: dict[str, Any] = {
     "figure.facecolor": "white",
 }
 PNG_DPI = 200
+NAME_WIDTH, TITLE_WIDTH = 14, 72  # characters a line of a label beside the axes, and of a title, may have
 LINE = 0.16  # inches from one line of 9-point text to the next
 
 
@@ -69,7 +72,7 @@ class Figure:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure as Canvas
 
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context(cast("Any", STYLE)):
             canvas = Canvas(figsize=(WIDTH, self.height), layout="constrained")
             FigureCanvasAgg(canvas)
             self.draw(canvas)
@@ -78,21 +81,31 @@ class Figure:
         (folder / f"{self.id}.csv").write_text(self.csv(), encoding="utf-8", newline="")
 
     def csv(self) -> str:
+        """The data of the figure as CSV text."""
         buffer = io.StringIO()
         csv.writer(buffer, lineterminator="\n").writerows([self.columns, *self.data])
         return buffer.getvalue()
 
     def markdown(self) -> str:
         """The figure, and in HTML the table of its data with a download link."""
-        table = Table(f"{self.id}-data", f"Data behind: {self.caption}", self.columns, "l" * len(self.columns), self.data)
-        body = table.markdown().rpartition("\n\n: ")[0]
+        table = Table("", "Data behind the figure", self.columns, "l" * len(self.columns), self.data)
         return (
             f'![{escape(self.caption)}](figures/{self.id}.svg){{#fig-{self.id} fig-alt="{attribute(self.alt)}"}}\n\n'
             '::: {.content-visible when-format="html"}\n'
-            "<details class=\"figure-data\">\n<summary>Data behind this figure</summary>\n\n"
-            f"[Download these data (CSV)](figures/{self.id}.csv){{download=\"{self.id}.csv\"}}\n\n"
-            f"{body}\n\n</details>\n:::\n"
+            '<details class="figure-data">\n<summary>Data behind this figure</summary>\n\n'
+            f'[Download these data (CSV)](figures/{self.id}.csv){{download="{self.id}.csv"}}\n\n'
+            f"{table.markdown()}\n</details>\n:::\n"
         )
+
+
+def wrapped(text: str, width: int = NAME_WIDTH) -> str:
+    """A name over as many lines as it needs, at most three."""
+    return "\n".join(textwrap.wrap(text, width, max_lines=3, placeholder=" …"))
+
+
+def titled(axes: Axes, text: str) -> None:
+    """Give the axes a title, over two lines where one is too short."""
+    axes.set_title(wrapped(text, TITLE_WIDTH), loc="left", color=INK)
 
 
 def spread(positions: list[float], gap: float) -> list[float]:
@@ -101,7 +114,7 @@ def spread(positions: list[float], gap: float) -> list[float]:
     placed = list(positions)
     for _ in range(50):
         moved = False
-        for a, b in zip(order, order[1:], strict=False):
+        for a, b in pairwise(order):
             short = gap - (placed[b] - placed[a])
             if short > 1e-9:
                 placed[a] -= short / 2
@@ -120,5 +133,14 @@ def end_labels(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
     height = axes.get_window_extent().height / axes.figure.dpi
     places = spread([y for _, y, _, _ in ends], (high - low) * LINE * lines / height)
     for (_, _, text, colour), y in zip(ends, places, strict=True):
-        axes.annotate(text, (1, y), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
-                      color=colour, va="center", fontweight="bold", annotation_clip=False)
+        axes.annotate(
+            text,
+            (1, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            color=colour,
+            va="center",
+            fontweight="bold",
+            annotation_clip=False,
+        )

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evaluation.report.figures.figure import INK, PROGRAM, QUIET, Figure
+from evaluation.report.figures.figure import INK, LINE, PROGRAM, QUIET, Figure, titled, wrapped
 from evaluation.report.headline import Headline, headline
-from evaluation.report.numbers import number
+from evaluation.report.numbers import aligned
 from evaluation.report.released import Released
-from evaluation.report.words import ROLES
+from evaluation.report.words import ROLES, lower_first, upper_first
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-ROW, PANEL = 0.36, 0.95  # inches: a line of the figure, and what a panel adds around its lines
-LABEL_WIDTH = 30
+ROW, PANEL = 0.36, 0.95  # inches: a row of the figure, and what a panel adds around its rows
+LABEL_WIDTH = 28
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,19 @@ def _axis(head: Headline) -> str:
 
 def _panels(released: Released) -> list[_Panel]:
     heads = [h for h in (headline(released, a) for a in released.study.analyses) if h.known]
-    keys: dict[tuple[str, str], list[Headline]] = {}
+    panels: dict[tuple[str, str], list[Headline]] = {}
     for head in heads:
-        told = head.told
-        name = "relative difference" if told.kind == "percent" else told.name
-        keys.setdefault((name, head.outcome.id if told.kind in {"level", "count"} else _axis(head)), []).append(head)
-    many = len(released.study.outcomes) > 1
-    return [
-        _Panel(name[:1].upper() + name[1:] + (f": {hs[0].outcome.label}" if many and name != "relative difference" else ""), _axis(hs[0]), hs)
-        for (name, _), hs in keys.items()
-    ]
+        panels.setdefault((_title(head), _axis(head)), []).append(head)
+    return [_Panel(title, axis, members) for (title, axis), members in panels.items()]
+
+
+def _title(head: Headline) -> str:
+    told = head.told
+    if told.kind == "percent":
+        return "Relative difference"
+    if told.kind in {"level", "count"}:
+        return f"Difference in {lower_first(head.outcome.label)}"
+    return upper_first(told.name)
 
 
 def forest(released: Released) -> Figure | None:
@@ -57,19 +59,23 @@ def forest(released: Released) -> Figure | None:
     if not panels:
         return None
     n = sum(len(p.heads) for p in panels)
-    caption = f"Main effect of each analysis ({n} in all), with 95% plausible ranges. The filled square is the main analysis."
+    caption = (
+        f"Main effect of each analysis ({n} in all), with 95% plausible ranges. The filled square is the main analysis."
+    )
     columns = ["Analysis", "Role", "Scale", "Estimate", "Low", "High"]
     data = [
         [released.analysis(h.analysis.id), ROLES[h.analysis.role], p.title, *_ends(h)] for p in panels for h in p.heads
     ]
 
+    row = _row_height(released, panels)
+
     def draw(canvas: Canvas) -> None:
-        ratios = [len(p.heads) + PANEL / ROW for p in panels]
+        ratios = [len(p.heads) + PANEL / row for p in panels]
         grid = canvas.subplots(len(panels), 1, squeeze=False, height_ratios=ratios)
         for axes, panel in zip(grid[:, 0], panels, strict=True):
             _draw(axes, released, panel)
 
-    height = max(1.5, ROW * n + PANEL * len(panels))
+    height = max(1.5, row * n + PANEL * len(panels))
     return Figure("all-analyses", caption, _alt(released, panels), columns, data, height, draw)
 
 
@@ -79,7 +85,8 @@ def _sizes(head: Headline) -> list[float | None]:
 
 
 def _ends(head: Headline) -> list[str]:
-    return ["" if v is None else number(v) for v in _sizes(head)]
+    sizes = [v for v in _sizes(head) if v is not None]
+    return [*aligned(sizes), "", ""][:3]
 
 
 def _draw(axes: Axes, released: Released, panel: _Panel) -> None:
@@ -87,35 +94,58 @@ def _draw(axes: Axes, released: Released, panel: _Panel) -> None:
     labels = []
     for line, head in enumerate(panel.heads):
         y = -line
-        point, low, high = _sizes(head)
+        _, low, high = _sizes(head)
         primary = head.analysis.id == released.study.primary.id
         colour = PROGRAM if primary else INK
         if low is not None and high is not None:
             axes.plot([low, high], [y, y], color=colour, linewidth=1.8, solid_capstyle="butt")
-        axes.plot([point], [y], marker="s" if primary else "o", markersize=7 if primary else 6, color=colour,
-                  markerfacecolor=colour if primary else "white")
-        name = released.analysis(head.analysis.id)
-        labels.append("\n".join(textwrap.wrap(name, LABEL_WIDTH)[:2]))
+        axes.plot(
+            [head.told.size(head.estimate)],
+            [y],
+            marker="s" if primary else "o",
+            markersize=7 if primary else 6,
+            color=colour,
+            markerfacecolor=colour if primary else "white",
+        )
+        labels.append(_label(released, head))
         text = _ends(head)
-        axes.annotate(text[0] + (f" ({text[1]} to {text[2]})" if text[1] else ""), (1, y), xycoords=("axes fraction", "data"),
-                      xytext=(6, 0), textcoords="offset points", va="center", annotation_clip=False)
+        axes.annotate(
+            text[0] + (f" ({text[1]} to {text[2]})" if text[1] else ""),
+            (1, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            annotation_clip=False,
+        )
     axes.set_yticks([-i for i in range(len(labels))], labels)
     axes.set_ylim(-len(labels) + 0.4, 0.6)
     axes.grid(visible=False)
     axes.grid(visible=True, axis="x")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.set_title(panel.title, loc="left", color=INK)
+    titled(axes, panel.title)
     axes.set_xlabel(panel.axis)
     axes.margins(x=0.08)
+
+
+def _label(released: Released, head: Headline) -> str:
+    name = released.analysis(head.analysis.id)
+    return wrapped(name, LABEL_WIDTH)
+
+
+def _row_height(released: Released, panels: list[_Panel]) -> float:
+    """Inches a row needs for the longest of the labels."""
+    lines = max(_label(released, h).count("\n") + 1 for p in panels for h in p.heads)
+    return max(ROW, LINE * lines + 0.06)
 
 
 def _alt(released: Released, panels: list[_Panel]) -> str:
     parts = [
         f"{released.analysis(h.analysis.id)}: {h.told.phrase(h.estimate)}"
-        + (f" (range {h.told.span(*h.interval)})" if h.interval else "") + "."
-        for p in panels for h in p.heads
+        + (f" (range {h.told.span(*h.interval)})" if h.interval else "")
+        + "."
+        for p in panels
+        for h in p.heads
     ]
     return f"Forest plot of the main effect of {len(parts)} analyses. {' '.join(parts)}"
-
-

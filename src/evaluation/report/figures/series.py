@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaluation.report.figures.figure import COMPARISON, INK, PROGRAM, QUIET, SHADE, Figure, end_labels
+from evaluation.report.figures.figure import COMPARISON, PROGRAM, QUIET, SHADE, Figure, end_labels, titled, wrapped
 from evaluation.report.headline import Headline
 from evaluation.report.numbers import number
 from evaluation.report.released import Released
@@ -47,19 +47,27 @@ def series(released: Released, head: Headline) -> Figure | None:
     label = lower_first(head.outcome.label)
     caption = f"Average of {label} by {released.time_unit}, as recorded, before any model."
     if starts:
-        when = f"in {released.period(starts[0])}" if len(starts) == 1 else f"from {released.period(starts[0])} to {released.period(starts[-1])}"
+        when = (
+            f"in {released.period(starts[0])}"
+            if len(starts) == 1
+            else f"from {released.period(starts[0])} to {released.period(starts[-1])}"
+        )
         caption += f" Shaded: adoption, {when}."
     columns = ["Group", upper_first(released.time_unit), "Average", "Units"]
     data = [
-        [_name(released, r["group"]), f"{float(r['time']):.12g}", HIDDEN if r["estimate"] is None else number(r["estimate"], 4),
-         HIDDEN if r["n_units"] is None else f"{r['n_units']:,}"]
+        [
+            _name(released, r["group"]),
+            f"{float(r['time']):.12g}",
+            HIDDEN if r["estimate"] is None else number(r["estimate"], 4),
+            HIDDEN if r["n_units"] is None else f"{r['n_units']:,}",
+        ]
         for r in released.rows("series", outcome=outcome)
     ]
 
     def draw(canvas: Canvas) -> None:
         _draw(canvas.subplots(), released, lines, starts, label)
 
-    return Figure("series", caption, _alt(released, lines, label), columns, data, 3.2, draw)
+    return Figure("series", caption, _alt(released, lines, label), columns, data, 2.8, draw)
 
 
 def _name(released: Released, group: str) -> str:
@@ -82,15 +90,22 @@ def _draw(axes: Axes, released: Released, lines: dict[str, list[Row]], starts: l
         style = _style(index, group)
         axes.plot(x, y, linewidth=1.9, markersize=4, markevery=max(1, len(x) // 12), **style)  # type: ignore[arg-type]
         text = released.group(group) + (" †" if released.is_unreliable(group) else "")
-        ends.append((x[-1], y[-1], text.replace(" ", "\n", 1), str(style["color"])))
+        ends.append((x[-1], y[-1], wrapped(text), str(style["color"])))
     axes.set_ylabel("Average")
     axes.set_xlabel(upper_first(released.time_unit))
-    axes.set_title(upper_first(label), loc="left", color=INK)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    titled(axes, upper_first(label))
+    axes.locator_params(axis="x", integer=True)
     axes.margins(x=0.02)
     if starts:
-        axes.annotate("adoption", ((starts[0] + starts[-1]) / 2, axes.get_ylim()[1]), xytext=(0, -3),
-                      textcoords="offset points", ha="center", va="top", color=QUIET)
+        axes.annotate(
+            "adoption",
+            ((starts[0] + starts[-1]) / 2, axes.get_ylim()[1]),
+            xytext=(0, -3),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            color=QUIET,
+        )
     end_labels(axes, ends)
 
 

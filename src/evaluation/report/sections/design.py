@@ -7,12 +7,17 @@ from evaluation.report.markdown import NOTHING, Table, escape, paragraphs
 from evaluation.report.numbers import listing, number, percent
 from evaluation.report.released import Released
 from evaluation.report.sections.summary import assumption
-from evaluation.report.words import DATA_ROLES, HIDDEN, METHODS, lower_first, named, upper_first
+from evaluation.report.words import DATA_ROLES, HIDDEN, METHODS, counted, lower_first, named, upper_first
 from evaluation.results import Row
 from evaluation.study.models import CohortDesign, PanelDesign
 
 LARGE_SMD = 0.1
-LOGIC = (("inputs", "What goes in"), ("activities", "What is done"), ("outputs", "What that produces"), ("outcomes", "What should change"))
+LOGIC = (
+    ("inputs", "What goes in"),
+    ("activities", "What is done"),
+    ("outputs", "What that produces"),
+    ("outcomes", "What should change"),
+)
 
 
 def logic_model(released: Released) -> str:
@@ -46,17 +51,28 @@ def glance(released: Released) -> str:
 
 
 def _panel_rows(design: PanelDesign) -> list[list[str]]:
-    return [["Kind of study", "Comparison of changes over time (difference-in-differences)"],
-            ["Time", f"Observed once a {design.time_unit}" if design.time_unit != "period" else "Observed period by period"]]
+    return [
+        ["Kind of study", "Comparison of changes over time (difference-in-differences)"],
+        [
+            "Time",
+            f"Observed once a {design.time_unit}" if design.time_unit != "period" else "Observed period by period",
+        ],
+    ]
 
 
 def _cohort_rows(released: Released, design: CohortDesign) -> list[list[str]]:
-    kind = "Experiment: people were assigned by chance" if released.randomised else "Comparison of groups that were not assigned by chance"
+    kind = (
+        "Experiment: people were assigned by chance"
+        if released.randomised
+        else "Comparison of groups that were not assigned by chance"
+    )
     rows = [["Kind of study", kind]]
     if design.windows:
         rows.append(["Followed for", listing([released.span(w) for w in design.windows])])
     if design.covariates:
-        rows.append(["Characteristics recorded", "; ".join(upper_first(released.study.label(c)) for c in design.covariates)])
+        rows.append(
+            ["Characteristics recorded", "; ".join(upper_first(released.study.label(c)) for c in design.covariates)]
+        )
     return rows
 
 
@@ -97,7 +113,13 @@ def quality_table(released: Released, name: str = "missing") -> str:
     if not rows:
         return paragraphs("No record of missing values was released.")
     cells = [
-        [upper_first(_column(released, r)), named(DATA_ROLES, r["role"]), _count(r["n_rows"]), _missing(r), _count(r["n_nan"])]
+        [
+            upper_first(_column(released, r)),
+            named(DATA_ROLES, r["role"]),
+            _count(r["n_rows"]),
+            _missing(r),
+            _count(r["n_nan"]),
+        ]
         for r in rows
     ]
     header = ["What is recorded", "Used as", "Rows", "Empty", "Not a number"]
@@ -133,8 +155,14 @@ def baseline_table(released: Released) -> str:
     for covariate in dict.fromkeys(r["covariate"] for r in rows):
         sides = {r["group"]: r for r in rows if r["covariate"] == covariate}
         smd = next((r["smd"] for r in sides.values() if r["smd"] is not None), None)
-        cells.append([upper_first(released.study.label(covariate)), _mean(sides.get("treated")), _mean(sides.get("control")),
-                      "" if smd is None else number(smd, 2)])
+        cells.append(
+            [
+                upper_first(released.study.label(covariate)),
+                _mean(sides.get("treated")),
+                _mean(sides.get("control")),
+                "" if smd is None else number(smd, 2),
+            ]
+        )
     header = ["Characteristic", "Program group", "Comparison group", "Standardised difference"]
     return Table("baseline", "The groups before the program", header, "lrrr", cells).markdown()
 
@@ -155,10 +183,11 @@ def balance(released: Released) -> str:
             return paragraphs(_panel_sample(released))
         return paragraphs("No table of characteristics before the program was released.")
     large = [lower_first(released.study.label(c)) for c, v in smds.items() if abs(v) >= LARGE_SMD]
+    known = counted(len(smds), "characteristic")
     if large:
-        text = f"They differ by 0.1 standard deviations or more in {len(large)} of {len(smds)} characteristics: {listing(large)}."
+        text = f"They differ by 0.1 standard deviations or more in {len(large)} of {known}: {listing(large)}."
     else:
-        text = f"All {len(smds)} characteristics differ by less than 0.1 standard deviations, which is usually called small."
+        text = f"None of the differences in the {known} shown reaches 0.1 standard deviations, so all are small."
     return f"@tbl-baseline compares the groups. {escape(text)}\n"
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from evaluation.report import verdict
+from evaluation.report import beside, verdict
 from evaluation.report.headline import Headline, headline, risks_beside
 from evaluation.report.markdown import NOTHING, Table, paragraphs
 from evaluation.report.measures import Measure, measure_of
-from evaluation.report.numbers import p_value, per
+from evaluation.report.numbers import p_cell, per
 from evaluation.report.released import Released
 from evaluation.report.sections.checks import status_word
-from evaluation.report.words import NOT_ESTIMABLE, ROLES, STATUS, upper_first
+from evaluation.report.words import NOT_ESTIMABLE, P_VALUE, ROLES, STATUS, upper_first
 from evaluation.results import Row
 
 
@@ -18,11 +18,11 @@ def main_text(head: Headline) -> str:
     if not head.known:
         return paragraphs(verdict.verdict(head), f"Reason: {head.reason}.".replace("..", "."))
     return paragraphs(
-        f"{verdict.verdict(head)} {verdict.direction(head)}".strip(),
+        " ".join(s for s in (verdict.verdict(head), verdict.direction(head), verdict.caution(head)) if s),
         verdict.frequencies(head),
-        f"{verdict.figure(head)}; {verdict.plausible(head)}. {verdict.detectable(head)}".strip(),
-        verdict.straddle_note(head),
-        verdict.truth(head),
+        f"{verdict.figure(head)}; {verdict.plausible(head)}. {beside.detectable(head)}".strip(),
+        beside.straddle_note(head),
+        beside.truth(head),
     )
 
 
@@ -34,8 +34,14 @@ def main_table(head: Headline) -> str:
     rows = sorted(released.rows("estimates", analysis=head.analysis.id, term=row["term"]), key=lambda r: r["time"] or 0)
     risky = any(risks_beside(released, r) for r in rows)
     cells = [_main_cells(head, r, risky) for r in rows]
-    header = ["When" if row["time"] is not None else "What", *(["Program group", "Comparison group"] if risky else []),
-              "Difference", "Plausible range", "p-value", "Smallest detectable difference"]
+    header = [
+        "When" if row["time"] is not None else "What",
+        *(["Program group", "Comparison group"] if risky else []),
+        "Difference",
+        "Plausible range",
+        P_VALUE,
+        "Smallest detectable difference",
+    ]
     align = "l" + ("rr" if risky else "") + "rlrr"
     return Table("main", f"Main result: {head.outcome.label}", header, align, cells).markdown()
 
@@ -50,7 +56,7 @@ def _main_cells(head: Headline, row: Row, risky: bool) -> list[str]:
     if row["estimate"] is None:
         return [*lead, upper_first(status_word(row)), upper_first(released.reason(row)), "", ""]
     reach = measure.detectable(row["std_error"]) if row["std_error"] else ""
-    return [*lead, measure.phrase(row["estimate"]), _range(measure, row), _p(row), reach]
+    return [*lead, measure.phrase(row["estimate"]), _range(measure, row), p_cell(row["p_value"]), reach]
 
 
 def _range(measure: Measure, row: Row) -> str:
@@ -59,29 +65,35 @@ def _range(measure: Measure, row: Row) -> str:
     return measure.span(row["conf_low"], row["conf_high"])
 
 
-def _p(row: Row) -> str:
-    return "" if row["p_value"] is None else upper_first(p_value(row["p_value"]))
-
-
 def all_table(released: Released) -> str:
-    """One line an analysis: its main effect, or what became of it."""
-    cells = [_analysis_cells(headline(released, a)) for a in released.study.analyses]
-    header = ["Analysis", "Role", "Result", "Plausible range", "p-value", "Number used"]
-    return Table("analyses", "Every analysis of the study", header, "llllrr", cells).markdown()
+    """One line an analysis: its main effect, or what became of it; with the outcome where there are several."""
+    several = len(released.study.outcomes) > 1
+    cells = []
+    for analysis in released.study.analyses:
+        head = headline(released, analysis)
+        name, role = released.analysis(analysis.id), ROLES[analysis.role]
+        cells.append([name, *([head.outcome.label] if several else []), role, *_analysis_cells(head)])
+    header = [
+        "Analysis",
+        *(["Outcome"] if several else []),
+        "Role",
+        "Result",
+        "Plausible range",
+        P_VALUE,
+        "Number used",
+    ]
+    return Table("analyses", "Every analysis of the study", header, "l" * (len(header) - 2) + "rr", cells).markdown()
 
 
 def _analysis_cells(head: Headline) -> list[str]:
     released, row = head.released, head.row
-    lead = [released.analysis(head.analysis.id), ROLES[head.analysis.role]]
-    if len(released.study.outcomes) > 1:
-        lead[0] += f" ({head.outcome.label})"
     if row is not None and head.known:
         n = row["n_units"] or row["n_obs"]
-        return [*lead, head.told.phrase(head.estimate), _range(head.told, row), _p(row), f"{n:,}" if n else ""]
+        return [head.told.phrase(head.estimate), _range(head.told, row), p_cell(row["p_value"]), f"{n:,}" if n else ""]
     done = next(iter(released.rows("analyses", analysis=head.analysis.id)), None)
     if row is None and done and done["status"] == "ok":
-        return [*lead, "No single overall figure", "See the curves and the appendix", "", ""]
-    return [*lead, upper_first(STATUS.get(head.status, NOT_ESTIMABLE)), upper_first(head.reason), "", ""]
+        return ["No single overall figure", "See the curves and the appendix", "", ""]
+    return [upper_first(STATUS.get(head.status, NOT_ESTIMABLE)), upper_first(head.reason), "", ""]
 
 
 def groups_table(head: Headline) -> str:
@@ -101,6 +113,12 @@ def groups_table(head: Headline) -> str:
             cells.append([name, n, measure.phrase(row["estimate"]), _range(measure, row)])
     caption = f"Results by adoption group: {head.outcome.label}"
     note = f"† Rests on very few {released.people}: unreliable, and its plausible range can be far too narrow."
-    table = Table("groups", caption, ["Adoption group", upper_first(released.people), "Difference", "Plausible range"], "lrrl", cells)
+    table = Table(
+        "groups",
+        caption,
+        ["Adoption group", upper_first(released.people), "Difference", "Plausible range"],
+        "lrrl",
+        cells,
+    )
     heading = "### Results by adoption group\n\n"
     return heading + table.markdown() + (f"\n{note}\n" if released.unreliable else "")

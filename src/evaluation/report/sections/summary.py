@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from evaluation.report import verdict
+from evaluation.report import beside, verdict
 from evaluation.report.headline import Headline
 from evaluation.report.markdown import NOTHING, callout, escape, paragraphs, titled_bullets
-from evaluation.report.numbers import listing, shortened
+from evaluation.report.numbers import listing
 from evaluation.report.released import Released
-from evaluation.report.sections.checks import dropped, hidden_rows, reader_checks
+from evaluation.report.sections.checks import coarser_curves, dropped, hidden_rows, reader_checks
 from evaluation.report.words import WHY_HIDDEN, counted, lower_first, upper_first
 
 SIMULATED = "Simulated data"
@@ -18,8 +18,8 @@ def notice(released: Released) -> str:
     if not released.simulated:
         return NOTHING
     text = (
-        "Everything in this document was computed from data made by a computer, with an effect planted in them to test the "
-        "method. It says nothing about real people or real programs."
+        "Everything in this document was computed from data made by a computer, with an effect planted in them to test "
+        "the method. It says nothing about real people or real programs."
     )
     return callout("warning", SIMULATED, escape(text))
 
@@ -29,27 +29,34 @@ def headline_box(head: Headline) -> str:
     if not head.known:
         return paragraphs_with_number(verdict.verdict(head), upper_first(head.reason) + "." if head.reason else "")
     number = verdict.figure(head) if head.clear else "We cannot tell yet"
-    estimate = verdict.plausible(head) if head.clear else f"best estimate: {head.told.phrase(head.estimate)}; {verdict.plausible(head)}"
+    estimate = (
+        verdict.plausible(head)
+        if head.clear
+        else f"best estimate: {head.told.phrase(head.estimate)}; {verdict.plausible(head)}"
+    )
     parts = [
+        f"[{escape(verdict.subject(head))}]{{.headline-label}}",
         f"[{escape(number)}]{{.headline-number}}",
         f"[{escape(upper_first(estimate))}]{{.headline-range}}",
-        escape(" ".join(s for s in (verdict.verdict(head), verdict.frequencies(head)) if s)),
+        escape(" ".join(s for s in (verdict.verdict(head), verdict.caution(head), verdict.frequencies(head)) if s)),
     ]
     if head.released.simulated:
-        parts.append(escape(verdict.truth(head)))
+        parts.append(escape(beside.truth(head)))
     return "\n\n".join(parts) + "\n"
 
 
 def paragraphs_with_number(number: str, text: str) -> str:
     """A box without a figure: the verdict in large, the reason below."""
-    return "\n\n".join(p for p in (f"[{escape(number)}]{{.headline-number}}", escape(shortened(text))) if p) + "\n"
+    return "\n\n".join(p for p in (f"[{escape(number)}]{{.headline-number}}", escape(text)) if p) + "\n"
 
 
 def what_was_done(released: Released) -> str:
     """The program and what it is compared with, in the study's own words."""
     intervention = released.study.intervention
-    comparison = f"Compared with: {lower_first(intervention.comparison)}".rstrip(".") + "." if intervention.comparison else ""
-    return paragraphs(intervention.description, comparison)
+    comparison = (
+        f"Compared with: {lower_first(intervention.comparison)}".rstrip(".") + "." if intervention.comparison else ""
+    )
+    return paragraphs(f"{intervention.description.rstrip()} {comparison}")
 
 
 def how_studied(head: Headline) -> str:
@@ -67,16 +74,19 @@ def how_studied(head: Headline) -> str:
         )
     size = f"{n:,} {who}" if n else who
     some = f", {treated:,} of them in the program group" if treated else ""
-    how = "People were assigned to the groups by chance." if released.randomised else "People were not assigned by chance."
+    how = (
+        "People were assigned to the groups by chance."
+        if released.randomised
+        else "People were not assigned by chance."
+    )
     return f"We followed {size}{some}. {how}"
 
 
 def found(head: Headline, figure: str | None) -> str:
     """What was found, beyond the box: how it was studied, the direction, the other analyses, the figure."""
     pointer = f"@fig-{figure} shows {_shows(figure)}." if figure else ""
-    texts = [how_studied(head), " ".join(s for s in (verdict.direction(head), verdict.agreement(head)) if s)]
-    body = [escape(t) for t in texts if t] + ([pointer] if pointer else [])
-    return "\n\n".join(body) + "\n"
+    said = " ".join(s for s in (how_studied(head), verdict.direction(head), beside.agreement(head)) if s)
+    return " ".join(s for s in (escape(said), pointer) if s) + "\n"
 
 
 def _shows(figure: str) -> str:
@@ -91,26 +101,35 @@ def _shows(figure: str) -> str:
 # --------------------------------------------------------------------------- how sure
 
 
+ASSUMED = {
+    "panel": (
+        "What we assume.",
+        (
+            "Without {program}, the adopting {people} would have changed over time in the same way as the comparison "
+            "{people}. This cannot be proved. Similar paths before adoption support it."
+        ),
+    ),
+    "randomised": (
+        "Assigned by chance.",
+        (
+            "Chance decided who was offered the program, so the groups should differ only by luck at the start. "
+            "The difference can be read as an effect of being offered it."
+        ),
+    ),
+    "observational": (
+        "Not assigned by chance.",
+        (
+            "People in the program group may differ from the others in ways that were not recorded. Part or all of the "
+            "difference may come from that, so it should not be read as proof of what the program does."
+        ),
+    ),
+}
+
+
 def assumption(released: Released) -> tuple[str, str]:
     """A lead and a sentence: what must hold for the comparison to be fair, in words."""
-    program = lower_first(released.program)
-    if released.panel:
-        return (
-            "What we assume.",
-            f"Without {program}, the adopting {released.people} would have changed over time in the same way as the "
-            f"comparison {released.people}. This cannot be proved. Similar paths before adoption make it more believable.",
-        )
-    if released.randomised:
-        return (
-            "Assigned by chance.",
-            "Chance decided who was offered the program, so the groups should differ only by luck at the start. "
-            "The difference can be read as an effect of being offered it.",
-        )
-    return (
-        "Not assigned by chance.",
-        "People in the program group may differ from the others in ways that were not recorded. Part or all of the "
-        "difference may come from that, so it should not be read as proof of what the program does.",
-    )
+    lead, text = ASSUMED[released.cohort.assignment if released.cohort else "panel"]
+    return lead, text.format(program=lower_first(released.program), people=released.people)
 
 
 def precision(head: Headline) -> tuple[str, str]:
@@ -120,14 +139,17 @@ def precision(head: Headline) -> tuple[str, str]:
     if head.interval is None:
         return "Unknown precision.", "No plausible range could be worked out for the main result."
     if head.clear:
-        return "Precision.", "The plausible range leaves out no difference, so chance alone is an unlikely reason for this result."
+        return (
+            "Precision.",
+            "The plausible range leaves out no difference, so chance alone is an unlikely reason for this result.",
+        )
     text = "The data fit no difference, and also differences in both directions within the plausible range."
-    return "Not settled.", f"{text} {verdict.detectable(head)}".strip()
+    return "Not settled.", f"{text} {beside.detectable(head)}".strip()
 
 
 def sure(head: Headline) -> str:
     """How sure we are, as a list."""
-    items = [assumption(head.released), precision(head), ("Close call.", verdict.straddle_note(head))]
+    items = [assumption(head.released), precision(head), ("Close call.", beside.straddle_note(head))]
     items += reader_checks(head.released, limit=2)
     return titled_bullets(items)
 
@@ -142,17 +164,38 @@ def cautions(head: Headline) -> list[tuple[str, str]]:
     if released.unreliable:
         groups = sorted(released.unreliable, key=_order)
         shown = listing([released.group(g).removeprefix("adopted in ") for g in groups])
-        which = f"the {released.people} that adopted in {shown}" if len(groups) <= 4 else f"{len(groups)} adoption groups"
+        which = (
+            f"the {released.people} that adopted in {shown}" if len(groups) <= 4 else f"{len(groups)} adoption groups"
+        )
         text = f"Results for {which} rest on very few {released.people} and are unreliable. They are marked †."
         items.append(("Small groups.", text))
-    items.append(("Left out.", dropped(head)))
+    items += [("Longer follow-up.", longer(head)), ("Left out.", dropped(head))]
     hidden = hidden_rows(released)
     if hidden:
         items.append(("Hidden figures.", f"{counted(hidden, 'result')} cannot be shown. {WHY_HIDDEN}"))
+    items.append(("Coarser curves.", coarser_curves(released)))
     failed = [released.analysis(r["analysis"]) for r in released.rows("analyses") if r["status"] != "ok"]
     if failed:
-        items.append(("Unfinished analyses.", f"{counted(len(failed), 'analysis', 'analyses')} gave no result: {listing(failed)}."))
+        items.append(
+            (
+                "Unfinished analyses.",
+                f"{counted(len(failed), 'analysis', 'analyses')} gave no result: {listing(failed)}.",
+            )
+        )
     return items
+
+
+def longer(head: Headline) -> str:
+    """Said where the main result stands for a shorter window than was asked for."""
+    row, released = head.row, head.released
+    if row is None or not head.known or row["time"] is None:
+        return ""
+    rows = released.rows("estimates", analysis=head.analysis.id, term=row["term"])
+    missing = sorted((r for r in rows if (r["time"] or 0) > row["time"]), key=lambda r: float(r["time"]))
+    if not missing:
+        return ""
+    spans = listing([released.span(r["time"]) for r in missing])
+    return f"The same result within {spans} cannot be shown: {released.reason(missing[-1]).rstrip('.')}."
 
 
 def _order(group: str) -> tuple[float, str]:
@@ -164,9 +207,8 @@ def _order(group: str) -> tuple[float, str]:
 
 def keep_in_mind(head: Headline) -> str:
     """The cautions, closed by how far the result carries."""
-    reach = (
-        f"The result is about {head.released.people} in the places and years studied. It may not hold elsewhere or at another time."
-    )
+    about = f"The result is about {head.released.people} in the places and years studied."
+    reach = f"{about} It may not hold elsewhere or at another time."
     if head.released.simulated:
         reach = "The data are simulated, so the result carries over to no real program."
     return titled_bullets([*cautions(head), ("How far it carries.", reach)])

@@ -5,22 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from evaluation.report.headline import options
-from evaluation.report.markdown import Table, escape, paragraphs
-from evaluation.report.numbers import listing, number, p_value
+from evaluation.report.markdown import Table, bullets, escape, paragraphs
+from evaluation.report.numbers import MINUS, listing, number, p_cell
 from evaluation.report.released import Released
 from evaluation.report.sections.checks import status_word
 from evaluation.report.words import (
     ESTIMATORS,
     GLOSSARY,
     METHODS,
-    METHODS_OF_INFERENCE,
+    OPTION_VALUES,
+    OPTIONS,
+    P_VALUE,
     ROLES,
     SCALES,
+    lower_first,
     named,
     plain,
     upper_first,
 )
 from evaluation.results import Row
+from evaluation.study.models import Analysis
 
 ORDER = ("att", "att_group", "att_dynamic", "att_calendar", "event", "group", "calendar", "group_time")
 DIGITS = 4
@@ -28,22 +32,27 @@ DIGITS = 4
 
 def methods(released: Released) -> str:
     """Each analysis: what it does, the options it ran with, how its uncertainty was reckoned."""
-    parts = []
-    for analysis in released.study.analyses:
-        done = next(iter(released.rows("analyses", analysis=analysis.id)), None)
-        how = METHODS.get(analysis.estimator, "")
-        name = named(ESTIMATORS, analysis.estimator)
-        text = f"{ROLES[analysis.role]} analysis of {released.outcome(analysis.outcome)}. {name} {how}".strip()
-        parts.append(f"### {escape(released.analysis(analysis.id))}\n\n{paragraphs(text)}")
-        if done and done["status"] != "ok":
-            parts.append(paragraphs(f"This analysis gave no result: {done['reason']}"))
-        chosen = [f"- {escape(upper_first(plain(k)))}: {escape(_value(released, v))}" for k, v in sorted(options(released, analysis.id).items())]
-        if chosen:
-            parts.append("Options in force:\n\n" + "\n".join(chosen) + "\n")
-        rules = _rules(released, analysis.id)
-        if rules:
-            parts.append("Uncertainty:\n\n" + "\n".join(f"- {escape(r)}" for r in rules) + "\n")
-    return "\n".join(parts)
+    return "\n".join(part for a in released.study.analyses for part in _method(released, a) if part)
+
+
+def _method(released: Released, analysis: Analysis) -> list[str]:
+    done = next(iter(released.rows("analyses", analysis=analysis.id)), None)
+    how = METHODS.get(analysis.estimator, "")
+    outcome = lower_first(released.outcome(analysis.outcome))
+    text = f"{ROLES[analysis.role]} analysis of {outcome}. Method: {named(ESTIMATORS, analysis.estimator)}."
+    failed = done is not None and done["status"] != "ok"
+    chosen = sorted(options(released, analysis.id).items())
+    return [
+        f"### {escape(released.analysis(analysis.id))}\n",
+        paragraphs(f"{text} It {how}" if how else text),
+        paragraphs(f"This analysis gave no result: {released.prose(done['reason'])}") if done and failed else "",
+        _listed("Options in force", [f"{named(OPTIONS, k)}: {_value(released, v)}" for k, v in chosen]),
+        _listed("Uncertainty", _rules(released, analysis.id)),
+    ]
+
+
+def _listed(lead: str, items: list[str]) -> str:
+    return f"{lead}:\n\n{bullets(items)}" if items else ""
 
 
 def _value(released: Released, value: Any) -> str:
@@ -55,27 +64,27 @@ def _value(released: Released, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int | float):
         return number(value)
-    return released.study.labels.get(value) or plain(str(value))
+    text = str(value)
+    return OPTION_VALUES.get(text) or released.study.labels.get(text) or plain(text)
 
 
 def _rules(released: Released, analysis: str) -> list[str]:
     """Distinct ways in which this analysis reckoned uncertainty, each in a line."""
-    found = []
-    for row in released.rows("inference", analysis=analysis):
-        text = upper_first(METHODS_OF_INFERENCE.get(row["method"].lower(), plain(row["method"])))
-        text += f"; {_distribution(row)}"
-        if row["small_sample_factor"] is not None:
-            text += f"; small-sample factor {number(row['small_sample_factor'], DIGITS)}"
-        if row["n_clusters"] is not None:
-            text += f"; {row['n_clusters']:,} clusters"
-        found.append(text + ".")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(_rule(r) + "." for r in released.rows("inference", analysis=analysis)))
+
+
+def _rule(row: Row) -> str:
+    text = upper_first(plain(row["method"]))
+    text += f"; {_distribution(row)}"
+    if row["small_sample_factor"] is not None:
+        text += f"; small-sample factor {number(row['small_sample_factor'], DIGITS)}"
+    return text
 
 
 def _distribution(row: Row) -> str:
     if row["distribution"] != "t" or row["df"] is None:
         return f"{row['distribution']} distribution"
-    rule = f" ({row['df_rule']})" if row["df_rule"] else ""
+    rule = f" ({row['df_rule'].replace(' - ', f' {MINUS} ')})" if row["df_rule"] else ""
     return f"t distribution with {number(row['df'], DIGITS)} degrees of freedom{rule}"
 
 
@@ -96,8 +105,8 @@ def estimates(released: Released) -> str:
         name = released.analysis(analysis.id)
         table = Table(
             f"estimates-{analysis.id.replace('_', '-')}",
-            f"Every estimate of: {name}. Scale: {listing(list(dict.fromkeys(SCALES.get(r['scale'], r['scale']) for r in rows)))}.",
-            ["What", "Estimate", "Standard error", "Interval", "p-value", "Number used"],
+            f"Every estimate of: {name}. Scale: {_scales(rows)}.",
+            ["What", "Estimate", "Standard error", "Interval", P_VALUE, "Number used"],
             "lrrlrr",
             [_estimate_cells(released, r) for r in rows],
         )
@@ -105,20 +114,36 @@ def estimates(released: Released) -> str:
     return "\n".join(parts) if parts else paragraphs("No estimates were released.")
 
 
+def _scales(rows: list[Row]) -> str:
+    return listing(list(dict.fromkeys(named(SCALES, r["scale"]) for r in rows)))
+
+
 def _estimate_cells(released: Released, row: Row) -> list[str]:
     name = released.term(row)
-    if row["group"] and released.is_unreliable(row["group"]):
+    if released.is_unreliable(row["group"], row["analysis"], row["term"], row["time"]):
         name += " †"
     n = row["n_units"] or row["n_obs"]
     used = f"{n:,}" if n else ""
     if row["estimate"] is None:
         return [name, upper_first(status_word(row)), "", "", "", used]
+    interval = "reference" if row["status"] == "reference" else _interval(row)
+    return [
+        name,
+        _number(row["estimate"], DIGITS),
+        _number(row["std_error"], 3),
+        interval,
+        p_cell(row["p_value"]),
+        used,
+    ]
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else number(value, digits)
+
+
+def _interval(row: Row) -> str:
     low, high = row["conf_low"], row["conf_high"]
-    interval = "" if low is None or high is None else f"{number(low, DIGITS)} to {number(high, DIGITS)}"
-    if row["status"] == "reference":
-        interval = "reference"
-    error = "" if row["std_error"] is None else number(row["std_error"])
-    return [name, number(row["estimate"], DIGITS), error, interval, "" if row["p_value"] is None else upper_first(p_value(row["p_value"])), used]
+    return "" if low is None or high is None else f"{number(low, DIGITS)} to {number(high, DIGITS)}"
 
 
 def inference_table(released: Released) -> str:
@@ -127,14 +152,19 @@ def inference_table(released: Released) -> str:
     if not rows:
         return paragraphs("No record of how uncertainty was reckoned was released.")
     cells = [
-        [released.analysis(r["analysis"]), released.term(r), upper_first(METHODS_OF_INFERENCE.get(r["method"].lower(), plain(r["method"]))),
-         upper_first(_distribution(r)), "" if r["std_error"] is None else number(r["std_error"]),
-         "" if r["conf_low"] is None or r["conf_high"] is None else f"{number(r['conf_low'], DIGITS)} to {number(r['conf_high'], DIGITS)}",
-         "" if r["p_value"] is None else upper_first(p_value(r["p_value"]))]
+        [
+            released.analysis(r["analysis"]),
+            released.term(r),
+            _rule(r),
+            "" if r["n_clusters"] is None else f"{r['n_clusters']:,}",
+            _number(r["std_error"], 3),
+            _interval(r),
+            p_cell(r["p_value"]),
+        ]
         for r in rows
     ]
-    header = ["Analysis", "What", "Rule", "Reference distribution", "Standard error", "Interval", "p-value"]
-    return Table("inference", "How uncertainty was reckoned", header, "llllrlr", cells).markdown()
+    header = ["Analysis", "What", "How reckoned", "Clusters", "Standard error", "Interval", P_VALUE]
+    return Table("inference", "How uncertainty was reckoned", header, "lllrrlr", cells).markdown()
 
 
 # --------------------------------------------------------------------------- provenance, glossary

@@ -1,0 +1,112 @@
+"""What belongs beside the main figure: what could have been found, where other measures disagree, the planted truth."""
+
+from __future__ import annotations
+
+from evaluation.report.headline import Headline, others
+from evaluation.report.numbers import listing, number
+from evaluation.report.words import counted
+
+NEAR = (0.03, 0.07)  # p-values said to be just above or just below a limit of 0.05
+
+
+def detectable(head: Headline) -> str:
+    """What a study of this size could have found; said where the result leaves the question open."""
+    if not head.known or head.clear or head.row is None or not head.row["std_error"]:
+        return ""
+    reach = head.told.detectable(head.row["std_error"])
+    return (
+        f"A study of this size can reliably pick up a true difference of about {reach} or more. It would often miss a "
+        "smaller one."
+    )
+
+
+# --------------------------------------------------------------------------- where ways of measuring disagree
+
+
+def straddles(head: Headline) -> list[str]:
+    """Where another way of measuring the same result falls on the other side of no difference than the primary one."""
+    if head.interval is None or head.row is None:
+        return []
+    ratios = [_ratio_disagrees(head, term) for term in ("risk_ratio", "odds_ratio")]
+    return [*[s for s in ratios if s][:1], *[s for s in (_log_rank_disagrees(head),) if s]]
+
+
+def _ratio_disagrees(head: Headline, term: str) -> str:
+    row = head.row
+    if row is None or row["term"] == term:
+        return ""
+    rows = head.released.rows("estimates", analysis=row["analysis"], term=term, time=row["time"], status="ok")
+    if not rows or rows[0]["conf_low"] is None or rows[0]["conf_high"] is None:
+        return ""
+    low, high = rows[0]["conf_low"], rows[0]["conf_high"]
+    if (low > 1 or high < 1) == head.clear:
+        return ""
+    ends = " to ".join(number(v, apart_from=1.0) for v in (low, high))
+    verb = "includes" if head.clear else "leaves out"
+    return f"the plausible range of the {term.replace('_', ' ')} ({ends}) {verb} 1, which means no difference"
+
+
+def _log_rank_disagrees(head: Headline) -> str:
+    level = 1 - (head.row["conf_level"] if head.row else 0.95)
+    p = _log_rank(head)
+    if p is None or (p < level) == head.clear:
+        return ""
+    side = ("just " if NEAR[0] <= p <= NEAR[1] else "") + ("above" if head.clear else "below")
+    shown = number(p, 2, apart_from=level)
+    return f"a test of the whole curves (log-rank) gives p = {shown}, {side} the usual limit of {number(level)}"
+
+
+def _log_rank(head: Headline) -> float | None:
+    analyses = {a.id for a in head.released.study.analyses if a.outcome == head.analysis.outcome}
+    found = head.released.rows("diagnostics", check="log_rank")
+    return next((c["p_value"] for c in found if c["analysis"] in analyses and c["p_value"] is not None), None)
+
+
+def straddle_note(head: Headline) -> str:
+    """The straddling said as one passage; empty where all ways of measuring agree."""
+    found = straddles(head)
+    if not found:
+        return ""
+    side, name = "leaves out" if head.clear else "includes", head.told.name
+    return (
+        f"This is a borderline result. The plausible range of the {name} {side} no difference, but {listing(found)}. "
+        f"Our conclusion follows the measure the study named as its main one, the {name}."
+    )
+
+
+# --------------------------------------------------------------------------- other analyses, planted truth
+
+
+def agreement(head: Headline) -> str:
+    """How the other analyses of the same outcome compare."""
+    rest = others(head.released, head)
+    if not head.known or not rest:
+        return ""
+    sign, n = head.told.good(head.estimate), len(rest)
+    same = sum(h.told.good(h.estimate) == sign for h in rest)
+    point = f"point{'s' if same == 1 else ''} the same way"
+    if same == n:
+        text = f"{'The other analysis' if n == 1 else f'All {n} other analyses'} of this outcome {point}."
+    else:
+        text = f"Of {counted(n, 'other analysis', 'other analyses')} of this outcome, {same or 'none'} {point}."
+    wide = sum(not h.clear for h in rest)
+    if not wide:
+        return text
+    which = "Its plausible range" if n == 1 else f"The plausible range{'s' if wide > 1 else ''} of {wide} of them"
+    return f"{text} {which} include{'s' if wide == 1 else ''} no difference."
+
+
+def truth(head: Headline) -> str:
+    """For simulated studies: the planted effect beside the estimate."""
+    simulation = head.released.study.simulation
+    if simulation is None:
+        return ""
+    if not head.known:
+        return "These data are simulated, with an effect planted in them. This run has no estimate to hold against it."
+    planted, estimate = head.told.phrase(simulation.effect), head.told.phrase(head.estimate)
+    text = f"These data are simulated. The difference planted in them is {planted}; the study’s estimate is {estimate}"
+    if head.interval is None:
+        return text + "."
+    low, high = head.interval
+    holds = low <= simulation.effect <= high
+    return f"{text}, and its plausible range {'includes' if holds else 'does not include'} the planted value."

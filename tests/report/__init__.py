@@ -1,0 +1,1 @@
+"""The reports: wording, numbers, figures, documents."""
