@@ -17,7 +17,7 @@ from .cases import Case, ended, experiment, panel, simulated
 
 FORBIDDEN = (
     r"(?i)\bno effects?\b", r"(?i)\bsignifican", r"(?i)\binsignifican", r"(?i)\bstatistically\b", r"(?i)\boffenders?\b", r"(?i)\baddicts?\b", r"(?i)\babusers?\b",
-    r"(?i)\binmates?\b", r"(?i)\bconvicts?\b", r"(?i)\bsubjects\b", r"(?i)\bproves\b", r"(?i)\bproven\b", r"(?i)\bdid not work\b", r"−0(?![.,\d])", r"\bnan\b", r"\bNone\b",
+    r"(?i)\binmates?\b", r"(?i)\bconvicts?\b", r"(?i)\bsubjects\b", r"(?i)\bproves\b", r"(?i)\bproven\b", r"(?i)\bdid not work\b", r"−0(?![.,\d])", r"\bnan\b", r"\bNone\b(?! of)",
     r"\d\.\d{7,}",
 )  # fmt: skip
 

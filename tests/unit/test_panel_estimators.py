@@ -1,11 +1,13 @@
 """What panel estimators answer where the truth is known, and what they say where there is no answer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from evaluation.diagnostics.pretrends import pretrend_size
+from evaluation.diagnostics.pretrends import pretrends
 from evaluation.errors import NotEstimable
 from evaluation.estimators.registry import get
 from evaluation.results import ResultSet
@@ -289,7 +291,7 @@ def test_staggered_adoption_is_said_beside_twfe():
 
 
 def test_paths_that_part_before_adoption_fail_the_joint_test():
-    frame = simulated()
+    frame = simulated(units=240)
     frame["y"] += (frame["cohort"] > 0) * (frame["time"] - 2001) * 1.5
     for estimator in ("event_study", "callaway_santanna"):
         (check,) = checks(fit(estimator, frame), "pretrends")
@@ -309,16 +311,42 @@ def test_no_period_before_the_base():
         assert (check.status, check.p_value) == ("warn", None)
 
 
+def test_a_joint_test_of_many_differences_on_few_clusters_is_no_verdict():
+    (check,) = checks(fit("callaway_santanna", simulated()), "pretrends")
+    assert (check.status, "cannot be relied on" in check.message) == ("info", True)
+    assert check.p_value is not None
+
+
 def test_the_size_of_differences_before_adoption():
     results = fit("event_study", simulated())
-    (check,) = pretrend_size(results)
+    (check,) = checks(replace(results, checks=pretrends(results)), "pretrend_size")
     leads = {e: row.estimate for e, row in estimates(results, "event").items() if e < 0}
     largest = max(leads, key=lambda e: abs(leads[e]))
     assert check.time == largest
     assert check.statistic == pytest.approx(abs(leads[largest] / overall(results).estimate))
     assert check.status == "info"
-    assert pretrend_size(fit("twfe", simulated())) == ()
-    assert pretrend_size(ResultSet()) == ()
+    assert pretrends(fit("twfe", simulated())) == ()
+    assert pretrends(ResultSet()) == ()
+
+
+def test_one_lead_out_of_line_fails_and_noise_passes():
+    (check,) = checks(replace(r := fit("event_study", simulated()), checks=pretrends(r)), "pretrend_leads")
+    assert check.status == "pass"
+    frame = simulated()
+    frame.loc[(frame["cohort"] > 0) & (frame["time"] == frame["cohort"] - 2), "y"] += 3
+    results = fit("event_study", frame)
+    (check,) = checks(replace(results, checks=pretrends(results)), "pretrend_leads")
+    assert (check.status, check.time) == ("fail", -2.0)
+    raw = [e.p_value for e in results.estimates if e.term == "event" and e.p_value is not None and e.time < 0]
+    assert check.p_value == pytest.approx(min(1.0, min(raw) * len(raw)))
+
+
+def test_leads_within_the_anticipation_are_not_tested():
+    frame = simulated()
+    frame.loc[(frame["cohort"] > 0) & (frame["time"] == frame["cohort"] - 1), "y"] += 3
+    results = fit("callaway_santanna", frame)
+    assert pretrends(results)[0].status == "fail"
+    assert all(c.time != -1.0 for c in pretrends(results, anticipation=1))
 
 
 # --------------------------------------------------------------------------- rows and options

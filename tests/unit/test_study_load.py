@@ -3,7 +3,7 @@
 import pytest
 
 from evaluation.errors import StudyError
-from evaluation.study.load import find, load, shipped_studies
+from evaluation.study.load import find, load
 from tests.spec.bases import COHORT, PANEL
 
 
@@ -116,14 +116,3 @@ def test_a_miss_names_the_nearest(folder, name, says):
     with pytest.raises(StudyError) as missing:
         find(name)
     assert says in str(missing.value)
-
-
-def test_studies_shipped_are_copied_once_and_read_the_data_where_they_lie(folder):
-    shipped = folder / "shipped" / "studies"
-    shipped.mkdir(parents=True)
-    for name in ("law", "other"):
-        (shipped / f"{name}.yaml").write_text("data: {path: ../build/data/x.parquet}\n", encoding="utf-8")
-    written = shipped_studies(folder / "studies", folder / "elsewhere")
-    assert written == [folder / "studies" / "other.yaml"]
-    assert written[0].read_text(encoding="utf-8") == "data: {path: ../elsewhere/x.parquet}\n"
-    assert shipped_studies(folder / "studies", folder / "elsewhere") == []

@@ -1,39 +1,64 @@
-"""How large the differences before adoption are beside the effect, which a test of their being zero does not say."""
+"""Paths before adoption, from the estimated leads: is any of them out of line, and how large are they?"""
 
 from __future__ import annotations
 
 from evaluation.results import Check, Estimate, ResultSet
 
 AS_LARGE = 1.0  # share of the overall effect from which a difference before adoption matters
+ALPHA = 0.05
 
 
-def pretrend_size(results: ResultSet) -> tuple[Check, ...]:
-    """The largest difference before adoption as a share of the overall effect; nothing without event times.
+def pretrends(results: ResultSet, anticipation: int = 0) -> tuple[Check, ...]:
+    """The lead that is furthest out of line, and the largest beside the effect; nothing without leads.
 
-    A joint test can pass because it has little power, and fail over differences too small to matter; the size
-    of the largest lead beside the effect says which (Roth, 2022).
+    Leads within `anticipation` periods of adoption are no test of parallel trends, and those whose standard error
+    reflects the comparison units only (`small_cohort`, `single_cluster`) no test of anything: both stay out.
+
+    A joint test of all leads can fail because it inverts the covariance of too many of them for the clusters
+    there are, and pass because it has little power. The single leads, with Bonferroni's correction for their
+    number, hold their level with few clusters; their size beside the effect says whether they matter (Roth, 2022).
     """
-    leads = [e for e in results.estimates if e.term == "event" and e.status == "ok" and (e.time or 0) < 0]
+    alone = {c.time for c in results.checks if c.check in ("small_cohort", "single_cluster") and c.term == "event"}
+    before = (e for e in results.estimates if e.term == "event" and e.status == "ok" and (e.time or 0) < -anticipation)
+    leads = [e for e in before if e.time not in alone]
+    return (*_furthest(leads), *_largest(leads, results))
+
+
+def _when(lead: Estimate) -> str:
+    periods = -int(lead.time or 0)
+    return f"{periods} period{'' if periods == 1 else 's'} before adoption"
+
+
+def _furthest(leads: list[Estimate]) -> tuple[Check, ...]:
+    tested = [e for e in leads if e.p_value is not None]
+    if not tested:
+        return ()
+    lead = min(tested, key=lambda e: e.p_value or 0.0)
+    p_value = min(1.0, (lead.p_value or 0.0) * len(tested))
+    out = p_value < ALPHA
+    if out:
+        message = (
+            f"The groups already differed {_when(lead)}, by more than chance explains, also when all {len(tested)} "
+            "differences before adoption are looked at (Bonferroni)."
+        )
+    else:
+        message = (
+            f"None of the {len(tested)} differences before adoption is out of line (Bonferroni). This is no proof of "
+            "parallel trends: the test can miss differences that matter."
+        )
+    return (Check("pretrend_leads", "fail" if out else "pass", message, term="event", time=lead.time,
+                  statistic=lead.estimate, p_value=p_value, threshold=ALPHA),)  # fmt: skip
+
+
+def _largest(leads: list[Estimate], results: ResultSet) -> tuple[Check, ...]:
     overall = next((e.estimate for e in results.estimates if e.term == "att" and e.status == "ok"), None)
     if not leads or not overall:
         return ()
-    largest = max(leads, key=lambda e: abs(e.estimate or 0))
-    share = abs((largest.estimate or 0) / overall)
-    return (
-        Check(
-            "pretrend_size",
-            "warn" if share >= AS_LARGE else "info",
-            _message(largest, overall, share),
-            term="event",
-            time=largest.time,
-            statistic=share,
-            threshold=AS_LARGE,
-        ),
+    lead = max(leads, key=lambda e: abs(e.estimate or 0))
+    share = abs((lead.estimate or 0) / overall)
+    message = (
+        f"The largest difference before adoption ({lead.estimate:.3g}, {_when(lead)}) is {share:.0%} of the size of "
+        f"the overall effect ({overall:.3g})."
     )
-
-
-def _message(largest: Estimate, overall: float, share: float) -> str:
-    periods = -int(largest.time or 0)
-    when = f"{periods} period{'' if periods == 1 else 's'} before adoption"
-    said = f"The largest difference before adoption ({largest.estimate:.3g}, {when}) is {share:.0%} of the size of "
-    return said + f"the overall effect ({overall:.3g})."
+    return (Check("pretrend_size", "warn" if share >= AS_LARGE else "info", message, term="event", time=lead.time,
+                  statistic=share, threshold=AS_LARGE),)  # fmt: skip

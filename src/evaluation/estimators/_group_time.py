@@ -13,7 +13,7 @@ from evaluation.errors import NotEstimable
 from evaluation.inference.aggregation import Mean, by_cohort_weight, of_cell, over_cohorts, plain, variance
 from evaluation.inference.covariance import joint_test, standard_errors
 from evaluation.inference.group_time import Cell, GroupTime
-from evaluation.inference.rule import Rule, few_clusters, pretrends_check
+from evaluation.inference.rule import Rule, enough_for_joint_test, few_clusters, pretrends_check
 from evaluation.results import Check, Estimate, Inference, not_estimable
 
 if TYPE_CHECKING:
@@ -193,7 +193,11 @@ def _pretrends(effects: GroupTime, anticipation: int, single: dict[int, int]) ->
     test = joint_test(effects.att[tested], effects.covariance[np.ix_(tested, tested)])
     left_out = int(before.sum()) - len(tested)
     without = f" {left_out} differences of cohorts of one unit or cluster are left out." if left_out else ""
-    return pretrends_check(test, len(tested), without)
+    trusted = all(
+        enough_for_joint_test(effects.moments.clusters_among(effects.moments.cohort == g), int(n))
+        for g, n in zip(*np.unique(effects.cohort[tested], return_counts=True), strict=True)
+    )
+    return pretrends_check(test, len(tested), trusted=trusted, without=without)
 
 
 def _missing(effects: GroupTime) -> tuple[Check, ...]:

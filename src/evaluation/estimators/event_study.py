@@ -201,11 +201,13 @@ class _Figures:
         import numpy as np
 
         from evaluation.inference.covariance import joint_test
-        from evaluation.inference.rule import pretrends_check
+        from evaluation.inference.rule import enough_for_joint_test, pretrends_check
 
         leads = [k for k, e in enumerate(self.events[:-1]) if e.time < 0 and self.fit.identified[k]]
         tested = [k for k in leads if self.moments.clusters_among(self.events[k].rows) > 1]
         covariance = self.fit.covariance[np.ix_(tested, tested)]
         test = joint_test(self.fit.coefficients[tested], covariance, self.fit.n_clusters - 1)
         left_out = len(leads) - len(tested)
-        return pretrends_check(test, len(tested), f" {left_out} seen in one cluster are left out." if left_out else "")
+        trusted = enough_for_joint_test(self.fit.n_clusters, len(tested))
+        without = f" {left_out} seen in one cluster are left out." if left_out else ""
+        return pretrends_check(test, len(tested), trusted=trusted, without=without)

@@ -47,7 +47,7 @@ def _ratio_disagrees(head: Headline, term: str) -> str:
 
 
 def _log_rank_disagrees(head: Headline) -> str:
-    level = 1 - (head.row["conf_level"] if head.row else 0.95)
+    level = round(1 - (head.row["conf_level"] if head.row else 0.95), 9)
     p = _log_rank(head)
     if p is None or (p < level) == head.clear:
         return ""

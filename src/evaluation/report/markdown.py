@@ -43,8 +43,8 @@ def callout(kind: str, title: str, body: str) -> str:
 
 
 def attribute(text: str) -> str:
-    """Plain text inside a quoted attribute."""
-    return " ".join(text.split()).replace("\\", "\\\\").replace('"', "”")
+    """Plain text inside a quoted attribute; what would be a shortcode is broken up."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace('"', "”").replace("{{<", "{ {<")
 
 
 @dataclass(frozen=True)

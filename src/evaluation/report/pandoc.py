@@ -54,7 +54,6 @@ def _pandoc(source: Path, document: Path, resolved: Resolved, form: str, moment:
     metadata = {k: v for k, v in resolved.metadata.items() if k != "toc"}
     if "date" in metadata:
         metadata |= {"date": day(str(metadata["date"])), "date-iso": metadata["date"]}
-    metadata["pagetitle"] = _plain(str(metadata.get("title", "")))
     front = json.dumps({k: str(v) for k, v in metadata.items()}, ensure_ascii=False)
     options = [*OPTIONS[form], "--from=markdown", "--standalone", "--wrap=none"]
     options += [f"--lua-filter={name}" for name in FILTERS]
@@ -71,10 +70,6 @@ def _pandoc(source: Path, document: Path, resolved: Resolved, form: str, moment:
     if answer.returncode != 0:
         raise ReportError(Problem(str(document), "pandoc", answer.stderr.decode("utf-8", "replace").strip()[-1500:]))
     return answer.stdout
-
-
-def _plain(markdown: str) -> str:
-    return markdown.replace("\\", "")
 
 
 def _typst(source: Path, document: Path, text: bytes, moment: int) -> bytes:

@@ -102,6 +102,7 @@ SCALES = {
 CHECKS = {
     "not_estimable": "No valid comparison",
     "pretrends": "Paths before adoption",
+    "pretrend_leads": "Single differences before adoption",
     "pretrend_size": "Size of differences before adoption",
     "log_rank": "Log-rank test",
     "proportional_hazards": "Constant ratio over time",

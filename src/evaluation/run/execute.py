@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evaluation.diagnostics.pretrends import pretrends
 from evaluation.disclosure.release import release
 from evaluation.errors import EvaluationError, NotEstimable
 from evaluation.estimators.base import Estimator
@@ -64,6 +65,15 @@ def _fit(job: tuple[Analysis, Estimator, Any, Outcome]) -> Finished:
     return Finished(analysis, estimator, found, "not_estimable", reason, counts)
 
 
+def _with_pretrends(done: Finished, wanted: bool) -> Finished:
+    """The analysis with the checks of the paths before adoption, or without them where the study switched them off."""
+    if wanted:
+        checks = (*done.results.checks, *pretrends(done.results, getattr(done.estimator, "anticipation", 0)))
+    else:
+        checks = tuple(c for c in done.results.checks if c.check != "pretrends")
+    return replace(done, results=replace(done.results, checks=checks))
+
+
 def _fit_all(study: Study, plan: Plan, data: Panel | Cohort, jobs: int) -> Iterator[Finished]:
     work = [(analysis, estimator, data, study.outcome(analysis.outcome)) for analysis, estimator in plan.analyses]
     if jobs == 1 or len(work) == 1:
@@ -93,7 +103,8 @@ def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progres
     study, started = plan.file.study, now()
     data = describe.frame(study, plan.source)
     finished = []
-    for done in _fit_all(study, plan, data, jobs):
+    for fitted in _fit_all(study, plan, data, jobs):
+        done = _with_pretrends(fitted, study.diagnostics.pretrends)
         finished.append(done)
         if progress:
             progress(done)

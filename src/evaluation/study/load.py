@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from evaluation.study.models import Study
 
 _STORE = ("data", "design", "outcomes")  # what a study from the store says in other keys
-SHIPPED_DATA = "../build/data/"  # where the studies shipped find their data in a checkout
 
 
 @dataclass(frozen=True)
@@ -112,21 +110,6 @@ def find(study: str) -> Path:
         known = sorted({p.stem for f in folders for p in f.glob("*.yaml")})
         raise _missing(f'there is no study "{study}"', study, known)
     return found
-
-
-def shipped_studies(folder: Path, data: Path) -> list[Path]:
-    """Copy the studies shipped that `folder` lacks into it, reading their data from `data`; the files written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for source in sorted(resources.folder("studies").glob("*.yaml")):
-        target = folder / source.name
-        if not target.exists():
-            text = source.read_text(encoding="utf-8").replace(
-                SHIPPED_DATA, f"{Path(relpath(data, folder)).as_posix()}/"
-            )
-            target.write_text(text, encoding="utf-8", newline="")
-            written.append(target)
-    return written
 
 
 def _at_path(path: Path) -> Path:
