@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from evaluation.errors import EvaluationError, Problem, StudyError
 from evaluation.study.document import Document, Loc, in_file_order
-from evaluation.study.load import SHIPPED_DATA, Draft, StudyFile, read
+from evaluation.study.load import Draft, StudyFile, read
 
 if TYPE_CHECKING:
     from evaluation.data.engine import Source
     from evaluation.estimators.base import Estimator
     from evaluation.study.models import Analysis, Design
+
+
+SHIPPED_DATA = "../build/data/"  # where the studies shipped find their data
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ SHADE = "#eef2f5"
 STYLE: dict[str, Any] = {
     "svg.hashsalt": "evaluation",
     "svg.fonttype": "path",
+    "text.parse_math": False,
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.labelsize": 9,
@@ -103,9 +104,9 @@ def wrapped(text: str, width: int = NAME_WIDTH) -> str:
     return "\n".join(textwrap.wrap(text, width, max_lines=3, placeholder=" …"))
 
 
-def titled(axes: Axes, text: str) -> None:
-    """Give the axes a title, over two lines where one is too short."""
-    axes.set_title(wrapped(text, TITLE_WIDTH), loc="left", color=INK)
+def titled(axes: Axes, text: str, width: int = TITLE_WIDTH) -> None:
+    """Give the axes a title, over as many lines as it needs."""
+    axes.set_title(wrapped(text, width), loc="left", color=INK)
 
 
 def spread(positions: list[float], gap: float) -> list[float]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 ROW, PANEL = 0.36, 0.95  # inches: a row of the figure, and what a panel adds around its rows
-LABEL_WIDTH = 28
+LABEL_WIDTH, TITLE = 28, 58  # characters a line of a label, and of a panel's title, may have
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _draw(axes: Axes, released: Released, panel: _Panel) -> None:
     axes.grid(visible=True, axis="x")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    titled(axes, panel.title)
+    titled(axes, panel.title, TITLE)
     axes.set_xlabel(panel.axis)
     axes.margins(x=0.08)
 
