@@ -34,7 +34,9 @@ def texts(sources: Callable[[Case], Path]) -> Callable[[Case], dict[str, str]]:
 
     def read(case: Case) -> dict[str, str]:
         source = sources(case)
-        return {p.stem: p.read_text(encoding="utf-8") for f in ("_includes", "tables") for p in (source / f).glob("*.md")}
+        return {
+            p.stem: p.read_text(encoding="utf-8") for f in ("_includes", "tables") for p in (source / f).glob("*.md")
+        }
 
     return read
 

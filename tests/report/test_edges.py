@@ -46,7 +46,9 @@ def primary(status: str) -> Case:
         ("gated", "The main result is withheld because a check", "Withheld"),
     ],
 )
-def test_a_main_result_without_a_figure_is_said_with_its_reason(texts: Texts, status: str, said: str, word: str) -> None:
+def test_a_main_result_without_a_figure_is_said_with_its_reason(
+    texts: Texts, status: str, said: str, word: str
+) -> None:
     case = primary(status)
     case.tables["diagnostics"].append(
         {"analysis": "main", "check": "not_estimable", "status": "warn", "term": "risk_difference", "time": 52.0,
@@ -117,7 +119,17 @@ def test_a_run_with_estimates_alone_renders(make: Callable[[], Case], tmp_path: 
 
 
 def test_a_run_without_any_result_renders(tmp_path: Path) -> None:
-    case = without(experiment(), "estimates", "curve", "baseline", "diagnostics", "inference", "flow", "data_quality", "suppression")
+    case = without(
+        experiment(),
+        "estimates",
+        "curve",
+        "baseline",
+        "diagnostics",
+        "inference",
+        "flow",
+        "data_quality",
+        "suppression",
+    )
     case.tables["analyses"] = [r | {"status": "failed", "reason": "no data"} for r in case.tables["analyses"]]
     source = write(case.write(tmp_path / "run"))
     assert list((source / "figures").iterdir()) == []
@@ -135,7 +147,9 @@ def test_an_estimate_without_an_interval_claims_nothing(released: Open) -> None:
 
 def test_long_names_and_markup_in_them_do_no_harm(tmp_path: Path) -> None:
     case = panel()
-    nasty = 'Deaths *per* 100,000 [people] <b>under_25</b> & "others" | {a} $x$ @tbl-none #1 ~ ^ `code` \\ {{< var x >}}'
+    nasty = (
+        'Deaths *per* 100,000 [people] <b>under_25</b> & "others" | {a} $x$ @tbl-none #1 ~ ^ `code` \\ {{< var x >}}'
+    )
     case.study["outcomes"][0]["label"] = nasty + " " + "and a very long tail of words " * 6
     case.study["title"] = nasty
     case.study["analyses"][0]["label"] = "A name of an analysis that goes on and on " * 4
@@ -156,7 +170,9 @@ def test_hidden_cells_are_called_hidden_and_explained(texts: Texts) -> None:
 
 def test_merged_curve_points_are_coarser_not_hidden(texts: Texts) -> None:
     case = simulated()
-    case.tables["suppression"] = [{"table": "curve", "profile": "cms11", "rule": "counts from 1 to 10", "n_rows": 220, "n_suppressed": 122}]
+    case.tables["suppression"] = [
+        {"table": "curve", "profile": "cms11", "rule": "counts from 1 to 10", "n_rows": 220, "n_suppressed": 122}
+    ]
     found = texts(case)
     assert "drawn in coarser steps" in found["hidden"]
     assert "122" not in found["hidden"] + found["keep_in_mind"]

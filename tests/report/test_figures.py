@@ -6,13 +6,13 @@ import csv
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 
 from evaluation.report.figures.curve import at_risk, curve
 from evaluation.report.figures.event_study import event_study
@@ -23,6 +23,9 @@ from evaluation.report.headline import headline
 from evaluation.report.released import Released
 
 from .cases import CASES, Case, experiment, panel, simulated
+
+if TYPE_CHECKING:
+    from matplotlib.transforms import Bbox
 
 Open = Callable[[Case], Released]
 
@@ -67,7 +70,14 @@ def test_alt_text_of_a_forest_names_every_analysis(released: Open) -> None:
 def test_a_flagged_event_time_is_hollow_and_said(released: Open) -> None:
     case = panel()
     case.tables["diagnostics"].append(
-        {"analysis": "main", "check": "small_cohort", "status": "warn", "term": "event", "time": 12.0, "message": "One unit."}
+        {
+            "analysis": "main",
+            "check": "small_cohort",
+            "status": "warn",
+            "term": "event",
+            "time": 12.0,
+            "message": "One unit.",
+        }
     )
     figure = drawn(released(case))["event-study"]
     assert "Hollow points rest on very few adopting states" in figure.caption
@@ -84,7 +94,12 @@ def test_survival_and_incidence_draw_the_same(released: Open, tmp_path: Path) ->
     flipped = experiment()
     for row in flipped.tables["curve"]:
         low, high = row["conf_low"], row["conf_high"]
-        row |= {"quantity": "cumulative_incidence", "estimate": 1 - row["estimate"], "conf_low": 1 - high, "conf_high": 1 - low}
+        row |= {
+            "quantity": "cumulative_incidence",
+            "estimate": 1 - row["estimate"],
+            "conf_low": 1 - high,
+            "conf_high": 1 - low,
+        }
     assert drawn(released(flipped))["curve"].data[10][:3] == ["comparison group", "11", "4.63"]
 
 
@@ -125,10 +140,14 @@ def _laid_out(figure: Figure) -> tuple[list[Text], Bbox]:
     ticks, shown = set(), []
     for axes in canvas.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            ticks |= {t for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()) for t in (tick.label1, tick.label2)}
+            ticks |= {
+                t for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()) for t in (tick.label1, tick.label2)
+            }
             shown += [tick.label1 for tick in axis._update_ticks() if axes.axison and tick.label1.get_visible()]
     shown += [t for t in canvas.findobj(Text) if t not in ticks and t.get_visible()]
-    return [t for t in shown if t.get_text().strip() and (t.axes is None or t.axes.axison or t in t.axes.texts)], canvas.bbox
+    return [
+        t for t in shown if t.get_text().strip() and (t.axes is None or t.axes.axison or t in t.axes.texts)
+    ], canvas.bbox
 
 
 def _overlap(a: Bbox, b: Bbox) -> bool:

@@ -37,21 +37,24 @@ def test_no_number_is_a_negative_zero_or_has_a_hyphen_for_a_minus(value: float) 
 
 
 @pytest.mark.parametrize(
-    ("value", "null", "shown"), [(1.00196, 1.0, "1.002"), (0.9997, 1.0, "0.9997"), (1.0, 1.0, "1"), (0.0501, 0.05, "0.0501")]
+    ("value", "null", "shown"),
+    [(1.00196, 1.0, "1.002"), (0.9997, 1.0, "0.9997"), (1.0, 1.0, "1"), (0.0501, 0.05, "0.0501")],
 )
 def test_rounding_never_puts_a_figure_onto_the_null(value: float, null: float, shown: str) -> None:
     assert numbers.number(value, 2, apart_from=null) == shown
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(8.333, "8"), (16.5049, "17"), (0.0151, "0.02"), (0.96, "1"), (0.5, "0.5"), (0, "0"), (1234.4, "1,234")]
+    ("value", "shown"),
+    [(8.333, "8"), (16.5049, "17"), (0.0151, "0.02"), (0.96, "1"), (0.5, "0.5"), (0, "0"), (1234.4, "1,234")],
 )
 def test_amounts_among_people_are_whole_and_small_ones_never_zero(value: float, shown: str) -> None:
     assert numbers.per(value) == shown
 
 
 @pytest.mark.parametrize(
-    ("p", "shown"), [(0.050116, "0.05"), (0.0494, "0.049"), (0.00012, "less than 0.001"), (0.4321, "0.43"), (0.999, "1")]
+    ("p", "shown"),
+    [(0.050116, "0.05"), (0.0494, "0.049"), (0.00012, "less than 0.001"), (0.4321, "0.43"), (0.999, "1")],
 )
 def test_p_values(p: float, shown: str) -> None:
     assert numbers.p_value(p) == shown

@@ -57,10 +57,38 @@ def _primary(case: Case, released: Open, **changes: Any) -> Headline:
 @pytest.mark.parametrize(
     ("assignment", "value", "low", "high", "said", "hoped"),
     [
-        ("randomised", -0.08, -0.16, -0.01, "Being offered transitional financial aid lowered the chance of rearrest", "hoped for"),
-        ("randomised", 0.08, 0.01, 0.16, "Being offered transitional financial aid raised the chance of rearrest", "opposite"),
-        ("randomised", -0.08, -0.16, 0.01, "We cannot tell whether being offered transitional financial aid changes", ""),
-        ("observational", -0.08, -0.16, -0.01, "People in the program group had a lower chance of rearrest", "hoped for"),
+        (
+            "randomised",
+            -0.08,
+            -0.16,
+            -0.01,
+            "Being offered transitional financial aid lowered the chance of rearrest",
+            "hoped for",
+        ),
+        (
+            "randomised",
+            0.08,
+            0.01,
+            0.16,
+            "Being offered transitional financial aid raised the chance of rearrest",
+            "opposite",
+        ),
+        (
+            "randomised",
+            -0.08,
+            -0.16,
+            0.01,
+            "We cannot tell whether being offered transitional financial aid changes",
+            "",
+        ),
+        (
+            "observational",
+            -0.08,
+            -0.16,
+            -0.01,
+            "People in the program group had a lower chance of rearrest",
+            "hoped for",
+        ),
         ("observational", 0.08, 0.01, 0.16, "People in the program group had a higher chance of rearrest", "opposite"),
         ("observational", 0.0, -0.01, 0.01, "We cannot tell whether transitional financial aid goes with", ""),
     ],
@@ -85,7 +113,9 @@ def test_better_higher_turns_what_is_hoped_for(released: Open) -> None:
 
 def test_words_of_cause_only_for_a_trial_whose_checks_hold(released: Open) -> None:
     case = experiment()
-    case.tables["diagnostics"].append({"analysis": "main", "check": "attrition", "status": "fail", "message": "Many people left one group."})
+    case.tables["diagnostics"].append(
+        {"analysis": "main", "check": "attrition", "status": "fail", "message": "Many people left one group."}
+    )
     head = _primary(case, released)
     assert verdict.verdict(head).startswith("People in the program group had a lower chance")
     assert verdict.caution(head) == "A check of this analysis failed, so read the result with caution."
@@ -107,7 +137,10 @@ def test_rossi_in_natural_frequencies(released: Open) -> None:
     head = _primary(experiment(), released)
     assert verdict.figure(head) == "8 fewer in every 100"
     assert verdict.plausible(head) == "plausible range: 16 fewer to 0.02 fewer in every 100"
-    assert "rearrest within 52 weeks for 22 of every 100 in the program group, against 31 of every 100" in verdict.frequencies(head)
+    assert (
+        "rearrest within 52 weeks for 22 of every 100 in the program group, against 31 of every 100"
+        in verdict.frequencies(head)
+    )
     assert "rounded on its own" in verdict.frequencies(head)
 
 
@@ -121,7 +154,9 @@ def test_rossi_straddles_and_the_report_says_so(released: Open) -> None:
 def test_no_straddling_where_all_agree(released: Open) -> None:
     case = experiment()
     case.estimate("main", "risk_ratio", **ended(0.5, 0.95))
-    case.tables["diagnostics"] = [c | {"p_value": 0.01} if c["check"] == "log_rank" else c for c in case.tables["diagnostics"]]
+    case.tables["diagnostics"] = [
+        c | {"p_value": 0.01} if c["check"] == "log_rank" else c for c in case.tables["diagnostics"]
+    ]
     assert beside.straddle_note(_primary(case, released)) == ""
 
 
@@ -129,7 +164,10 @@ def test_straddling_the_other_way(released: Open) -> None:
     case = experiment()
     case.estimate("main", "risk_ratio", **ended(0.5, 0.95))
     note = beside.straddle_note(_primary(case, released, **ended(-0.17, 0.001, 0.0423)))
-    assert "difference in risk includes no difference, but the plausible range of the risk ratio (0.5 to 0.95) leaves out 1" in note
+    assert (
+        "difference in risk includes no difference, but the plausible range of the risk ratio (0.5 to 0.95) leaves out 1"
+        in note
+    )
 
 
 def test_an_open_question_comes_with_what_could_have_been_found(released: Open) -> None:
@@ -187,7 +225,9 @@ def test_a_planted_truth_outside_the_range_is_said(released: Open) -> None:
         ("time", -1.26, 0.3, "1.26 weeks shorter", "1.85 weeks shorter to 0.67 weeks shorter"),
     ],
 )
-def test_other_scales_in_the_reader_s_units(released: Open, scale: str, value: float, se: float, phrase: str, span: str) -> None:
+def test_other_scales_in_the_reader_s_units(
+    released: Open, scale: str, value: float, se: float, phrase: str, span: str
+) -> None:
     case = experiment()
     ends = ended(value - 1.95996 * se, value + 1.95996 * se, se)
     case.tables["estimates"] = [

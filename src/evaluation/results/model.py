@@ -1,145 +1,9 @@
-"""Results are flat rows: estimates, checks, curves, counts; their data model, reading and writing.
-
-An estimator returns a `ResultSet`; the run adds the keys (study, analysis, …) and writes tables. Everything
-later (release, reports, comparisons) reads those tables and nothing else. NaN is never stored: a number
-that does not exist is None, and `status` says why.
-"""
+"""The data model of the results: every table, column, type, unit and disclosure class."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
-
-Status = Literal["ok", "reference", "suppressed", "not_estimable", "gated"]
-Scale = Literal["level", "log", "risk", "log_hazard", "log_odds", "log_rate", "time"]
-Row = dict[str, Any]
-SIGNIFICANT_DIGITS = 12
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """One estimate, keyed within its analysis by (term, group, time).
-
-    Risk and odds ratios stand on their natural scale (`scale` = risk) with intervals from the log scale.
-    `counts` are the numbers of people (events, non-events, treated, comparison) the figure rests on; disclosure
-    control reads them and never lets them out.
-    """
-
-    term: str
-    estimand: str
-    estimate: float | None
-    std_error: float | None = None
-    conf_low: float | None = None
-    conf_high: float | None = None
-    p_value: float | None = None
-    group: str = ""
-    time: float | None = None
-    scale: Scale = "level"
-    conf_level: float = 0.95
-    n_obs: int | None = None
-    n_units: int | None = None
-    n_treated_units: int | None = None
-    n_clusters: int | None = None
-    status: Status = "ok"
-    counts: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Inference:
-    """How the uncertainty of one estimate was reckoned, or an alternative to it, under the estimate's key."""
-
-    term: str
-    method: str
-    group: str = ""
-    time: float | None = None
-    std_error: float | None = None
-    conf_low: float | None = None
-    conf_high: float | None = None
-    p_value: float | None = None
-    distribution: str = "normal"
-    df: float | None = None
-    df_rule: str = ""
-    small_sample_factor: float | None = None
-    n_clusters: int | None = None
-
-
-@dataclass(frozen=True)
-class Check:
-    """One diagnostic: what was tested, the figure, and what it means in words a reader understands.
-
-    `counts` are the numbers of people its message or figure tells; disclosure control reads them.
-    """
-
-    check: str
-    status: Literal["pass", "warn", "fail", "info"]
-    message: str
-    term: str = ""
-    group: str = ""
-    time: float | None = None
-    statistic: float | None = None
-    df: float | None = None
-    p_value: float | None = None
-    threshold: float | None = None
-    counts: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """A point of a curve over follow-up time, by group (`treated`, `control`, `all`)."""
-
-    quantity: Literal["survival", "cumulative_incidence"]
-    group: str
-    time: float
-    n_risk: int
-    n_event: int
-    n_censor: int
-    estimate: float | None
-    std_error: float | None = None
-    conf_low: float | None = None
-    conf_high: float | None = None
-    status: Status = "ok"
-
-
-@dataclass(frozen=True)
-class FlowStep:
-    """What left the data at one step, and why. `level` is what is counted: `row`, `unit` or `person`."""
-
-    step: str
-    reason: str
-    level: str
-    n_dropped: int
-    n_remaining: int
-
-
-@dataclass(frozen=True)
-class ResultSet:
-    """Everything one analysis found."""
-
-    estimates: tuple[Estimate, ...] = ()
-    inference: tuple[Inference, ...] = ()
-    checks: tuple[Check, ...] = ()
-    curve: tuple[CurvePoint, ...] = ()
-    flow: tuple[FlowStep, ...] = ()
-
-
-def not_estimable(
-    term: str, estimand: str, reason: str, counts: tuple[int, ...] = (), **key: Any
-) -> tuple[Estimate, Check]:
-    """The pair of rows that says a figure has no answer, and why."""
-    place = {k: v for k, v in key.items() if k in ("group", "time")}
-    return (
-        Estimate(term, estimand, None, status="not_estimable", **key),
-        Check("not_estimable", "warn", reason, term=term, counts=counts, **place),
-    )
-
-
-# --------------------------------------------------------------------------- the tables' data model
+from typing import Literal
 
 Kind = Literal["string", "integer", "number", "boolean"]
 Disclosure = Literal["public", "count", "figure"]
@@ -384,7 +248,7 @@ TABLES: dict[str, Table] = {
     )
 }
 
-_TABLES_MODEL = Table(
+DATA_MODEL = Table(
     "tables",
     "The data model of the results",
     tuple(
@@ -402,7 +266,7 @@ _TABLES_MODEL = Table(
 )
 
 
-def data_model() -> list[Row]:
+def data_model() -> list[dict[str, str]]:
     """The rows of `tables.csv`: every column of every results table."""
     return [
         {
@@ -414,115 +278,6 @@ def data_model() -> list[Row]:
             "disclosure": c.disclosure,
             "description": c.description,
         }
-        for t in (*TABLES.values(), _TABLES_MODEL)
+        for t in (*TABLES.values(), DATA_MODEL)
         for c in t.columns
     ]
-
-
-# --------------------------------------------------------------------------- reading and writing
-
-
-def rounded(value: float | None) -> float | int | None:
-    """`value` at the 12 significant digits every results file holds; None for NaN and infinities."""
-    if value is None or isinstance(value, int):
-        return value
-    value = float(value)
-    if not math.isfinite(value):
-        return None
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0  # + 0.0 turns -0.0 into 0.0
-
-
-def _cell(value: Any, kind: Kind) -> Any:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return None
-    if kind == "integer":
-        return int(value)
-    if kind == "number":
-        return rounded(float(value))
-    if kind == "boolean":
-        return bool(value)
-    return str(value)
-
-
-def normalised(table: Table, rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Rows with every column of the table, in order, typed and rounded. Unknown keys raise KeyError."""
-    out = []
-    for row in rows:
-        unknown = set(row) - set(table.names)
-        if unknown:
-            raise KeyError(f"{table.name} has no column {sorted(unknown)}")
-        out.append({c.name: _cell(row.get(c.name), c.type) for c in table.columns})
-    return out
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.{SIGNIFICANT_DIGITS}g}"
-    return str(value)
-
-
-def to_csv(table: Table, rows: Sequence[Row]) -> str:
-    """The table as CSV text (RFC 4180 quoting, `\\n` line ends, header always present)."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(table.names)
-    for row in rows:
-        writer.writerow([_text(row[name]) for name in table.names])
-    return buffer.getvalue()
-
-
-def _parse(text: str, kind: Kind) -> Any:
-    if text == "":
-        return "" if kind == "string" else None
-    if kind == "integer":
-        return int(text)
-    if kind == "number":
-        return float(text)
-    if kind == "boolean":
-        return text == "true"
-    return text
-
-
-def read_csv(path: Path, table: Table) -> list[Row]:
-    """Rows of a results table as written by `to_csv`."""
-    kinds = {c.name: c.type for c in table.columns}
-    with path.open(encoding="utf-8", newline="") as handle:
-        return [{k: _parse(v, kinds[k]) for k, v in row.items()} for row in csv.DictReader(handle)]
-
-
-def write_parquet(path: Path, table: Table, rows: Sequence[Row]) -> None:
-    """The table as Parquet, with the same rounding as the CSV."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    types = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
-    schema = pa.schema([pa.field(c.name, types[c.type]) for c in table.columns])
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
-
-
-def read_tables(folder: Path) -> dict[str, list[Row]]:
-    """Every results table found in a `results/` folder; tables not there are empty."""
-    return {
-        name: read_csv(folder / f"{name}.csv", table) if (folder / f"{name}.csv").is_file() else []
-        for name, table in TABLES.items()
-    }
-
-
-def write_tables(folder: Path, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:
-    """Write every results table, and the data model, into `folder` (which must exist)."""
-    for name, table in TABLES.items():
-        rows = normalised(table, tables.get(name, ()))
-        (folder / f"{name}.csv").write_text(to_csv(table, rows), encoding="utf-8", newline="")
-        if name == "estimates":
-            write_parquet(folder / "estimates.parquet", table, rows)
-    model = normalised(_TABLES_MODEL, data_model())
-    (folder / "tables.csv").write_text(to_csv(_TABLES_MODEL, model), encoding="utf-8", newline="")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """JSON with sorted keys and a final newline, so that equal content is equal bytes."""
-    path.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,74 @@
+"""The command line: every command thin, every heavy import inside the command that needs it.
+
+Exit codes: 0 done, 1 the work ran and something in it failed or was refused, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from cyclopts import App, CycloptsError
+
+from evaluation import __version__
+from evaluation.cli import prepare, study_runs
+from evaluation.cli.console import EVALUATOR, block, print_json, tell
+from evaluation.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+app = App(
+    name="evaluation",
+    version=__version__,
+    help=(
+        "From a study file and agencies' Parquet data to a defensible outcomes report. "
+        "Commands are listed in the order of the work."
+    ),
+)
+
+IN_ORDER = (
+    prepare.init,
+    prepare.examples,
+    prepare.check,
+    prepare.simulate,
+    study_runs.run,
+    study_runs.report,
+    prepare.methods,
+)
+for place, command in enumerate(IN_ORDER):
+    app.command(command, group=EVALUATOR, sort_key=place)
+
+
+def _fail(error: EvaluationError, as_json: bool) -> int:
+    if as_json:
+        print_json({"ok": False, "problems": [p.to_dict() for p in error.problems]})
+    tell(block(error.problems))
+    return error.exit_code
+
+
+def _command(tokens: Sequence[str]) -> str:
+    return f" {tokens[0]}" if tokens and tokens[0] in app else ""
+
+
+def call(tokens: Sequence[str]) -> int:
+    """Run one command line and give its exit code; nothing a user can do wrong ends in a traceback."""
+    try:
+        code = app(list(tokens), exit_on_error=False, print_error=False, result_action="return_value")
+        return code if isinstance(code, int) else 0
+    except CycloptsError as error:
+        tell(f"error: {error}\nSee: evaluation{_command(tokens)} --help")
+        return 2
+    except EvaluationError as error:
+        return _fail(error, "--json" in tokens)
+    except KeyboardInterrupt:
+        tell("stopped; nothing half-written was left in place")
+        return 1
+    except BrokenPipeError:
+        sys.stdout = None  # the reader went away: keep the interpreter from flushing
+        return 1
+
+
+def main() -> None:
+    """Entry point of the `evaluation` command."""
+    sys.exit(call(sys.argv[1:]))

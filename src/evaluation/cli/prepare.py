@@ -1,0 +1,152 @@
+"""Commands before a run: start a study file, check it, make data for it, look up estimators."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from evaluation.cli.console import AsJson, Studies, block, print_json, print_table, say, tell
+from evaluation.errors import EvaluationError, Problem, UsageError
+
+
+def init(name: str, *, design: Literal["panel", "cohort"]) -> int:
+    """Write a commented starter study file, studies/NAME.yaml.
+
+    Parameters
+    ----------
+    name
+        Id of the study: small letters, digits and underscores.
+    design
+        panel: places or people observed over periods. cohort: people followed after an index date.
+    """
+    from evaluation.study.starter import starter
+
+    text = starter(name, design)
+    path = Path("studies") / f"{name}.yaml"
+    if path.exists():
+        raise EvaluationError(
+            Problem(
+                str(path),
+                "",
+                "this file exists already and was left as it is.",
+                "Choose another name, or move it away first.",
+            )
+        )
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    say(f"Wrote {path}. Fill in what it asks for, then: evaluation check {name}")
+    return 0
+
+
+def examples(*, as_json: AsJson = False) -> int:
+    """Write the shipped studies into studies/ (where they are not there yet), and the data they need."""
+    import shutil
+
+    from evaluation import resources
+    from evaluation.data.examples import provide
+    from evaluation.study.load import load
+
+    Path("studies").mkdir(exist_ok=True)
+    rows = []
+    for shipped in sorted(resources.folder("studies").glob("*.yaml")):
+        study = Path("studies") / shipped.name
+        if not study.exists():
+            shutil.copyfile(shipped, study)
+        data = provide(load(study).study, study.parent)
+        rows.append({"study": str(study), "data": os.path.relpath(data) if data else None})
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("", ("study file", "data"), [(str(r["study"]), str(r["data"] or "yours to add")) for r in rows])
+    return 0
+
+
+def check(studies: Studies, /, *, as_json: AsJson = False) -> int:
+    """Validate study files, the data against them, and every estimator's options; run nothing."""
+    from evaluation.run.plan import check as problems_of
+    from evaluation.study.load import find
+
+    found = []
+    for study in studies:
+        try:
+            problems = problems_of(find(study))
+        except EvaluationError as error:
+            problems = list(error.problems)
+        found.append((study, problems))
+    bad = any(p.severity == "error" for _, problems in found for p in problems)
+    if as_json:
+        print_json(
+            [
+                {
+                    "study": study,
+                    "ok": all(p.severity != "error" for p in problems),
+                    "problems": [p.to_dict() for p in problems],
+                }
+                for study, problems in found
+            ]
+        )
+        return int(bad)
+    for study, problems in found:
+        if problems:
+            tell(block(problems))
+        errors = sum(p.severity == "error" for p in problems)
+        if errors:
+            tell(f"{study}: {errors} error{'s' * (errors > 1)}")
+        else:
+            say(f"{study}: ready to run")
+    return int(bad)
+
+
+def simulate(study: str, /, *, effect: float, out: Path, seed: int | None = None) -> int:
+    """Dummy data that fit the study file, with planted edge cases and a planted true effect.
+
+    Parameters
+    ----------
+    effect
+        The truth to plant, on the scale of the primary analysis: a risk difference, a log hazard
+        ratio (primary analysis cox), or an average effect.
+    out
+        Parquet file to write.
+    seed
+        Seed of the random numbers; default: the study's own, else 1.
+    """
+    from evaluation.data.simulate import simulate as make
+    from evaluation.study.load import find, load
+
+    path = make(load(find(study)).study, effect, out, seed)
+    say(f"Wrote {path}: simulated data with a planted effect of {effect:g}")
+    return 0
+
+
+def methods(estimator: str | None = None, /, *, as_json: AsJson = False) -> int:
+    """What estimators there are; with a name: its options, defaults, conventions and source."""
+    from evaluation.estimators.registry import describe, get, known
+
+    if estimator is None:
+        rows = [describe(name) for name in known()]
+        if as_json:
+            print_json(rows)
+        else:
+            print_table(
+                "", ("estimator", "design", "what it does"), [(r["id"], r["design"], r["summary"]) for r in rows]
+            )
+        return 0
+    if estimator not in known():
+        from difflib import get_close_matches
+
+        near = get_close_matches(estimator, known(), n=1)
+        hint = f'did you mean "{near[0]}"? ' if near else ""
+        raise UsageError(Problem("", estimator, f"there is no such estimator; {hint}there are: {', '.join(known())}."))
+    about = describe(get(estimator).id)
+    if as_json:
+        print_json(about)
+        return 0
+    say(f"{about['title']} ({about['id']}, {about['design']} designs)\n\n{about['summary']}\n")
+    say(f"Needs: {about['needs']}\nConventions: {about['conventions']}\nSource: {about['source']}")
+    print_table(
+        "Options",
+        ("option", "values", "default", "what it does"),
+        [(o["name"], o["values"], o["default"], o["description"]) for o in about["options"]],
+    )
+    return 0

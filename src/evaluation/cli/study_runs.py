@@ -1,0 +1,188 @@
+"""The commands that run a study and render its reports."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from evaluation.cli.console import AsJson, Out, Studies, block, print_json, print_table, progress_bar, say, tell
+from evaluation.errors import EvaluationError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.progress import Progress, TaskID
+
+    from evaluation.run.execute import RunResult
+    from evaluation.run.plan import Plan
+    from evaluation.run.tables import Finished
+
+Product = Literal["brief", "full", "appendix", "all"]
+Format = Literal["html", "pdf", "docx", "all"]
+Renderer = Literal["auto", "quarto", "pandoc"]
+FORMATS = ("html", "pdf", "docx")
+PRODUCTS = ("brief", "full", "appendix")
+
+
+def _plans(studies: list[str]) -> list[Plan]:
+    """Every study planned before any is fitted; all problems of all of them at once."""
+    from evaluation.run.plan import plan
+    from evaluation.study.load import find
+
+    plans: list[Plan] = []
+    problems: list[Problem] = []
+    for study in studies:
+        try:
+            plans.append(plan(find(study)))
+        except EvaluationError as error:
+            problems += error.problems
+    if problems:
+        raise EvaluationError(*problems)
+    return plans
+
+
+def _advance(bar: Progress, task: TaskID, _done: Finished) -> None:
+    bar.advance(task)
+
+
+def _run_one(
+    plan: Plan, out: Path, jobs: int, engine: str, products: Sequence[str], bar: Progress
+) -> tuple[RunResult, list[Path]]:
+    """Fit a study and render its reports, saying how far it is: a bar on a terminal, lines elsewhere."""
+    from evaluation.run.execute import run as execute
+
+    name, total = plan.file.study.study, len(plan.analyses)
+    task = bar.add_task(f"{name}: fitting", total=total + len(products))
+    result = execute(plan, out, jobs=jobs, engine=engine, progress=partial(_advance, bar, task))
+    if bar.disable:
+        tell(f"{name}: {total} analyses fitted" + (", writing reports" if products else ""))
+    bar.update(task, description=f"{name}: writing reports" if products else name)
+    paths = []
+    for product in products:
+        paths += _render(result.folder, (product,), FORMATS, "auto")
+        bar.advance(task)
+    return result, paths
+
+
+def _render(folder: Path, products: Sequence[str], formats: Sequence[str], renderer: Renderer) -> list[Path]:
+    from evaluation.report.render import render
+    from evaluation.report.write import write
+
+    return render(write(folder), folder / "report", tuple(products), tuple(formats), renderer)
+
+
+def _chosen(choice: str, every: tuple[str, ...]) -> tuple[str, ...]:
+    return every if choice == "all" else (choice,)
+
+
+def run(
+    studies: Studies,
+    /,
+    *,
+    out: Out = Path("outputs"),
+    engine: Literal["duckdb"] = "duckdb",
+    jobs: int = 1,
+    report: bool = True,
+    as_json: AsJson = False,
+) -> int:
+    """Data to estimates, diagnostics, disclosure control, results and reports.
+
+    Parameters
+    ----------
+    engine
+        Where the data are aggregated.
+    jobs
+        Analyses fitted at the same time.
+    report
+        Render the study's reports as well.
+    """
+    if jobs < 1:
+        raise UsageError(Problem("", "--jobs", f"{jobs} analyses at a time is not possible; give 1 or more."))
+    plans = _plans(studies)
+    for plan in plans:
+        if plan.warnings:
+            tell(block(plan.warnings))
+    with progress_bar() as bar:
+        done = [_run_one(p, out, jobs, engine, p.file.study.report.products if report else (), bar) for p in plans]
+    results = [result for result, _ in done]
+    paths = {result.study: written for result, written in done}
+    _summary(results, paths, as_json)
+    return int(any(r.failed for r in results))
+
+
+def _summary(results: list[RunResult], paths: dict[str, list[Path]], as_json: bool) -> None:
+    rows = [
+        {
+            "study": r.study,
+            "analyses": len(r.finished),
+            "failed": len(r.failed),
+            "estimates": r.n_estimates,
+            "hidden": r.n_suppressed,
+            "results": str(r.folder / "results"),
+            "problems": [{"analysis": f.analysis.id, "status": f.status, "reason": f.reason} for f in r.failed],
+            "reports": [str(p) for p in paths[r.study]],
+        }
+        for r in results
+    ]
+    for r in results:
+        for f in r.failed:
+            tell(f"{r.study}: analysis {f.analysis.id} ({f.analysis.estimator}): {f.status}: {f.reason}")
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        "",
+        ("study", "analyses", "failed", "estimates", "hidden rows", "results"),
+        [tuple(str(row[k]) for k in ("study", "analyses", "failed", "estimates", "hidden", "results")) for row in rows],
+    )
+    for row in rows:
+        for path in row["reports"]:  # type: ignore[attr-defined]
+            say(path)
+
+
+def _run_folder(study: str, out: Path) -> Path:
+    """The folder of a study's last run: given itself, or by study id, or by study file."""
+    given = Path(study)
+    folder = given if (given / "results").is_dir() else out / given.stem
+    if not (folder / "results" / "provenance.json").is_file():
+        raise EvaluationError(
+            Problem(
+                str(folder),
+                "",
+                f"there is no finished run of {given.stem} here.",
+                f"Run it first (evaluation run {study}), or name its folder with --out.",
+            )
+        )
+    return folder
+
+
+def report(
+    studies: Studies,
+    /,
+    *,
+    product: Product = "all",
+    to: Format = "all",
+    renderer: Renderer = "auto",
+    out: Out = Path("outputs"),
+    as_json: AsJson = False,
+) -> int:
+    """Render reports from the released results alone; the data are never opened.
+
+    Parameters
+    ----------
+    product
+        Which report.
+    to
+        Which format.
+    renderer
+        auto takes Quarto where it is installed, else the built-in Pandoc and Typst.
+    """
+    folders = [_run_folder(s, out) for s in studies]
+    paths = [p for f in folders for p in _render(f, _chosen(product, PRODUCTS), _chosen(to, FORMATS), renderer)]
+    if as_json:
+        print_json([str(p) for p in paths])
+    else:
+        for path in paths:
+            say(str(path))
+    return 0

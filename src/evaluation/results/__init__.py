@@ -1,0 +1,59 @@
+"""Results are flat rows: estimates, checks, curves, counts; their data model, reading and writing.
+
+An estimator returns a `ResultSet`; the run adds the keys (study, analysis, …) and writes tables. Everything
+later (release, reports, comparisons) reads those tables and nothing else. NaN is never stored: a number
+that does not exist is None, and `status` says why.
+"""
+
+from evaluation.results.files import (
+    SIGNIFICANT_DIGITS,
+    Row,
+    normalised,
+    read_csv,
+    read_tables,
+    rounded,
+    to_csv,
+    write_json,
+    write_parquet,
+    write_tables,
+)
+from evaluation.results.model import TABLES, Column, Disclosure, Kind, Table, data_model
+from evaluation.results.rows import (
+    Check,
+    CurvePoint,
+    Estimate,
+    FlowStep,
+    Inference,
+    ResultSet,
+    Scale,
+    Status,
+    not_estimable,
+)
+
+__all__ = [
+    "SIGNIFICANT_DIGITS",
+    "TABLES",
+    "Check",
+    "Column",
+    "CurvePoint",
+    "Disclosure",
+    "Estimate",
+    "FlowStep",
+    "Inference",
+    "Kind",
+    "ResultSet",
+    "Row",
+    "Scale",
+    "Status",
+    "Table",
+    "data_model",
+    "normalised",
+    "not_estimable",
+    "read_csv",
+    "read_tables",
+    "rounded",
+    "to_csv",
+    "write_json",
+    "write_parquet",
+    "write_tables",
+]
