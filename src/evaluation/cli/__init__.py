@@ -16,7 +16,7 @@ from evaluation.cli.console import EVALUATOR, block, print_json, tell
 from evaluation.errors import EvaluationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 app = App(
     name="evaluation",
@@ -27,7 +27,7 @@ app = App(
     ),
 )
 
-IN_ORDER = (
+IN_ORDER: tuple[Callable[..., int], ...] = (
     prepare.init,
     prepare.examples,
     prepare.check,
