@@ -11,8 +11,12 @@ from evaluation.report.released import Released, open_run
 from evaluation.report.render import FORMATS, PRODUCTS, render
 from evaluation.report.write import write
 
-from .cases import CASES, Case
+from .case_experiment import experiment
+from .case_panel import panel
+from .case_simulated import simulated
+from .cases import Case
 
+CASES = {"experiment": experiment, "panel": panel, "simulated": simulated}
 _RENDERED: dict[str, Path] = {}
 
 

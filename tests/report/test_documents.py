@@ -16,7 +16,10 @@ from evaluation.report.render import render
 from evaluation.report.resolve import read_yaml, resolve
 from evaluation.report.write import write
 
-from .cases import CASES, experiment, panel, simulated
+from .case_experiment import experiment
+from .case_panel import panel
+from .case_simulated import simulated
+from .conftest import CASES
 
 TEMPLATES = sorted(resources.folder("reports").glob("*.qmd"))
 DIVS = {".headline", '.content-visible when-format="html"'}
@@ -152,18 +155,28 @@ def _fake_quarto(folder: Path, version: str, script: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("version", "used"), [("1.3.450", False), ("1.4.0", True), ("1.9.36", True)])
-def test_auto_takes_a_quarto_that_is_new_enough(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, used: bool
+@pytest.mark.parametrize(
+    ("form", "version", "used"),
+    [
+        ("html", "1.3.450", False),
+        ("html", "1.4.0", True),
+        ("docx", "1.9.36", True),
+        ("pdf", "1.6.39", False),
+        ("pdf", "1.10.18", True),
+    ],
+)
+def test_auto_takes_a_quarto_that_is_new_enough_for_the_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, version: str, used: bool
 ) -> None:
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
-    _fake_quarto(bin_folder, version, 'echo "$@" > brief.html')
+    _fake_quarto(bin_folder, version, f'echo "$@" > brief.{form}')
     monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
     source = write(simulated().write(tmp_path / "run"))
-    (made,) = render(source, tmp_path / "out", ("brief",), ("html",), "auto")
-    assert (made.read_text(encoding="utf-8").strip() == "render brief.qmd --to html") == used
-    assert not (source / "brief.html").exists()
+    (made,) = render(source, tmp_path / "out", ("brief",), (form,), "auto")
+    target = {"pdf": "typst"}.get(form, form)
+    assert (made.read_bytes().strip() == f"render brief.qmd --to {target}".encode()) == used
+    assert not (source / f"brief.{form}").exists()
 
 
 def test_what_quarto_says_when_it_fails_reaches_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,10 @@ from evaluation.report.released import Released, open_run
 from evaluation.report.render import render
 from evaluation.report.write import write
 
-from .cases import Case, experiment, panel, simulated
+from .case_experiment import experiment
+from .case_panel import panel
+from .case_simulated import simulated
+from .cases import Case
 
 Open = Callable[[Case], Released]
 Texts = Callable[[Case], dict[str, str]]

@@ -22,7 +22,11 @@ from evaluation.report.figures.series import series
 from evaluation.report.headline import headline
 from evaluation.report.released import Released
 
-from .cases import CASES, Case, experiment, panel, simulated
+from .case_experiment import experiment
+from .case_panel import panel
+from .case_simulated import simulated
+from .cases import Case
+from .conftest import CASES
 
 if TYPE_CHECKING:
     from matplotlib.transforms import Bbox

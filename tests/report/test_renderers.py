@@ -34,7 +34,7 @@ def _words(path: Path) -> list[str]:
 
 
 @pytest.mark.quarto
-@pytest.mark.skipif(quarto.found() is None, reason="Quarto 1.4 or newer is not installed")
+@pytest.mark.skipif(quarto.found("pdf") is None, reason="Quarto 1.7 or newer is not installed")
 @pytest.mark.parametrize("product", ["brief", "full", "appendix"])
 @pytest.mark.parametrize("form", ["html", "pdf"])
 def test_quarto_and_the_embedded_renderer_say_the_same(rendered: Path, tmp_path: Path, product: str, form: str) -> None:

@@ -13,7 +13,10 @@ from evaluation.report import beside, verdict
 from evaluation.report.headline import Headline, headline
 from evaluation.report.released import Released
 
-from .cases import Case, ended, experiment, panel, simulated
+from .case_experiment import experiment
+from .case_panel import panel
+from .case_simulated import simulated
+from .cases import Case, ended
 
 FORBIDDEN = (
     r"(?i)\bno effects?\b", r"(?i)\bsignifican", r"(?i)\binsignifican", r"(?i)\bstatistically\b", r"(?i)\boffenders?\b", r"(?i)\baddicts?\b", r"(?i)\babusers?\b",
@@ -71,7 +74,7 @@ def _primary(case: Case, released: Open, **changes: Any) -> Headline:
             0.01,
             0.16,
             "Being offered transitional financial aid raised the chance of rearrest",
-            "opposite",
+            "away from what was hoped for",
         ),
         (
             "randomised",
@@ -89,7 +92,14 @@ def _primary(case: Case, released: Open, **changes: Any) -> Headline:
             "People in the program group had a lower chance of rearrest",
             "hoped for",
         ),
-        ("observational", 0.08, 0.01, 0.16, "People in the program group had a higher chance of rearrest", "opposite"),
+        (
+            "observational",
+            0.08,
+            0.01,
+            0.16,
+            "People in the program group had a higher chance of rearrest",
+            "away from what was hoped for",
+        ),
         ("observational", 0.0, -0.01, 0.01, "We cannot tell whether transitional financial aid goes with", ""),
     ],
 )
@@ -108,7 +118,7 @@ def test_better_higher_turns_what_is_hoped_for(released: Open) -> None:
     case = experiment()
     case.study["outcomes"][0] |= {"label": "Employment", "better": "higher"}
     head = _primary(case, released)
-    assert verdict.direction(head) == "This is the opposite of what was hoped for."
+    assert verdict.direction(head) == "The result points away from what was hoped for."
 
 
 def test_words_of_cause_only_for_a_trial_whose_checks_hold(released: Open) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 app = App(
     name="evaluation",
     version=__version__,
+    help_format="plaintext",  # markdown would load a parser and a highlighter for every --help
     help=(
         "From a study file and agencies' Parquet data to a defensible outcomes report. "
         "Commands are listed in the order of the work."

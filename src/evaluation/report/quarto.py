@@ -10,14 +10,14 @@ from pathlib import Path
 
 from evaluation.errors import Problem, ReportError
 
-OLDEST = (1, 4)
 TARGETS = {"html": "html", "pdf": "typst", "docx": "docx"}
+OLDEST = {"html": (1, 4), "docx": (1, 4), "pdf": (1, 7)}  # the printed page's theme needs the Typst that came with 1.7
 
 
-def found() -> str | None:
-    """Path of a Quarto that is new enough, or None."""
+def found(form: str) -> str | None:
+    """Path of a Quarto that is new enough to make html, pdf or docx, or None."""
     path = shutil.which("quarto")
-    return path if path and version(path) >= OLDEST else None
+    return path if path and version(path) >= OLDEST[form] else None
 
 
 def version(path: str) -> tuple[int, ...]:
@@ -37,11 +37,11 @@ def render(source: Path, product: str, form: str, target: Path) -> None:
     ReportError
         Where Quarto is missing or too old, or fails (with the end of its message).
     """
-    path = found()
+    path = found(form)
     if path is None:
-        raise ReportError(
-            Problem("", "quarto", "Quarto 1.4 or newer was not found.", "Install it, or use --renderer pandoc.")
-        )
+        needed = ".".join(str(n) for n in OLDEST[form])
+        what = f"Quarto {needed} or newer, which {form} needs, was not found."
+        raise ReportError(Problem("", "quarto", what, "Install it, or use --renderer pandoc."))
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
         shutil.copytree(source, project)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evaluation.errors import Problem, ReportError
@@ -38,16 +38,20 @@ def render(
             raise ReportError(
                 Problem(str(source), product, "has no document there.", "Write the report's source first.")
             )
-    use_quarto = renderer == "quarto" or (renderer == "auto" and quarto.found() is not None)
-    one = quarto.render if use_quarto else pandoc.render
+    by = {form: _renderer(renderer, form) for form in formats}
     out.mkdir(parents=True, exist_ok=True)
     done = []
     for product in products:
         for form in formats:
             target = out / f"{product}.{form}"
-            one(source, product, form, target)
+            by[form](source, product, form, target)
             done.append(target)
     return done
+
+
+def _renderer(asked: str, form: str) -> Callable[[Path, str, str, Path], None]:
+    use_quarto = asked == "quarto" or (asked == "auto" and quarto.found(form) is not None)
+    return quarto.render if use_quarto else pandoc.render
 
 
 def _known(what: str, given: Sequence[str], known: Sequence[str]) -> None:

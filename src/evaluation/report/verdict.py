@@ -68,7 +68,7 @@ def direction(head: Headline) -> str:
     good = head.told.good(head.estimate) if head.known and head.clear else None
     if good is None:
         return ""
-    return "This is the direction hoped for." if good else "This is the opposite of what was hoped for."
+    return f"The result points {'in the direction hoped for' if good else 'away from what was hoped for'}."
 
 
 # --------------------------------------------------------------------------- the figure

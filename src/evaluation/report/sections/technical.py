@@ -46,13 +46,19 @@ def _method(released: Released, analysis: Analysis) -> list[str]:
         f"### {escape(released.analysis(analysis.id))}\n",
         paragraphs(f"{text} It {how}" if how else text),
         paragraphs(f"This analysis gave no result: {released.prose(done['reason'])}") if done and failed else "",
-        _listed("Options in force", [f"{named(OPTIONS, k)}: {_value(released, v)}" for k, v in chosen]),
+        _listed("Options in force", [f"{named(OPTIONS, k)}: {_option(released, k, v)}" for k, v in chosen]),
         _listed("Uncertainty", _rules(released, analysis.id)),
     ]
 
 
 def _listed(lead: str, items: list[str]) -> str:
     return f"{lead}:\n\n{bullets(items)}" if items else ""
+
+
+def _option(released: Released, name: str, value: Any) -> str:
+    if name == "window":
+        return "all of the study's" if value is None else released.span(value) if released.cohort else _value(released, value)
+    return _value(released, value)
 
 
 def _value(released: Released, value: Any) -> str:
