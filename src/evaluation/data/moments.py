@@ -169,7 +169,7 @@ def _flow(facts: _Facts, outcome: Outcome, units: int, lost: int) -> tuple[FlowS
     left = facts.rows - facts.missing
     steps = [
         FlowStep("read", "Rows in the data", "row", 0, facts.rows),
-        FlowStep("missing_outcome", f"Outcome {outcome.label} is missing", "row", facts.missing, left),
+        FlowStep("missing_outcome", f'The outcome "{outcome.label}" is missing', "row", facts.missing, left),
     ]
     if facts.weightless:
         reason = "The weight is zero"

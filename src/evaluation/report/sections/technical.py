@@ -56,8 +56,8 @@ def _listed(lead: str, items: list[str]) -> str:
 
 
 def _option(released: Released, name: str, value: Any) -> str:
-    if name == "window":
-        return "all of the study's" if value is None else released.span(value) if released.cohort else _value(released, value)
+    if name == "window" and released.cohort:
+        return "all that the study names" if value is None else released.span(value)
     return _value(released, value)
 
 
