@@ -76,7 +76,7 @@ def test_everything_that_leaves_is_counted():
         ("zero_weight", "row", 7, 124),
         ("unit_without_outcome", "unit", 2, 18),
     ]
-    assert found.flow[1].reason == "Outcome Outcome is missing"
+    assert found.flow[1].reason == 'The outcome "Outcome" is missing'
     left = found.without(found.cohort == 0, "gone", "for the test")
     assert left.flow[-1].n_dropped + left.flow[-1].n_remaining == 18
     assert left.n_units == left.flow[-1].n_remaining
