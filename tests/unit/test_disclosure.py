@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from evaluation.disclosure.curves import coarsened
 from evaluation.disclosure.profiles import PROFILES
-from evaluation.disclosure.release import COUNTS, release
-from evaluation.results import TABLES
+from evaluation.disclosure.release import release
+from evaluation.results import COUNTS, TABLES
 
 EMPTY = {name: [] for name in TABLES if name != "suppression"}
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 
 from evaluation.disclosure.curves import coarsened
 from evaluation.disclosure.profiles import PROFILES, Profile
-from evaluation.results import TABLES, Row
+from evaluation.results import COUNTS, TABLES, Row
 
-COUNTS = "_counts"  # the private column: counts of people a row's figures or words rest on
 Tables = Mapping[str, list[Row]]
 HIDDEN_MESSAGE = "Hidden by disclosure control: it would tell a small number of people."
 

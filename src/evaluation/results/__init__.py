@@ -17,7 +17,7 @@ from evaluation.results.files import (
     write_parquet,
     write_tables,
 )
-from evaluation.results.model import TABLES, Column, Disclosure, Kind, Table, data_model
+from evaluation.results.model import COUNTS, TABLES, Column, Disclosure, Kind, Table, data_model
 from evaluation.results.rows import (
     Check,
     CurvePoint,
@@ -31,6 +31,7 @@ from evaluation.results.rows import (
 )
 
 __all__ = [
+    "COUNTS",
     "SIGNIFICANT_DIGITS",
     "TABLES",
     "Check",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+COUNTS = "_counts"  # a private column of rows on their way to the disclosure door: the numbers of people they tell
 Kind = Literal["string", "integer", "number", "boolean"]
 Disclosure = Literal["public", "count", "figure"]
 

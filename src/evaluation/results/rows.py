@@ -121,6 +121,6 @@ def not_estimable(
     """The pair of rows that says a figure has no answer, and why."""
     place = {k: v for k, v in key.items() if k in ("group", "time")}
     return (
-        Estimate(term, estimand, None, status="not_estimable", **key),
+        Estimate(term, estimand, None, status="not_estimable", counts=counts, **key),
         Check("not_estimable", "warn", reason, term=term, counts=counts, **place),
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
-from evaluation.disclosure.release import COUNTS
 from evaluation.estimators.base import Estimator
-from evaluation.results import ResultSet, Row
+from evaluation.results import COUNTS, ResultSet, Row
 from evaluation.study.models import Analysis, Study
 
 
