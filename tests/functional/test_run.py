@@ -44,6 +44,8 @@ def test_a_run_writes_every_table_and_its_provenance(workspace, capsys):
         assert (folder / "study.yaml").read_text() == (workspace / "studies" / f"{study}.yaml").read_text()
         provenance = json.loads((folder / "provenance.json").read_text())
         assert len(provenance["data"][0]["sha256"]) == 64
+        assert provenance["seed"] is None  # no analysis draws random numbers
+        assert sorted(provenance["times"]) == ["finished", "run", "started"]
         assert not (folder.parent / "restricted").exists()
     assert "outputs/law/results" in capsys.readouterr().out
 
@@ -104,9 +106,16 @@ def test_a_folder_of_parquet_files_is_one_table(workspace):
     assert filecmp.cmp(results("a") / "estimates.csv", results("b") / "estimates.csv", shallow=False)
 
 
+def test_the_seed_in_the_provenance_is_the_one_of_the_simulated_data(workspace):
+    study = Path("studies/aid.yaml")
+    study.write_text(study.read_text() + "simulation: {effect: -0.1, seed: 8}\n")
+    assert run("aid") == 0
+    assert json.loads((results() / "provenance.json").read_text())["seed"] == 8
+
+
 def test_a_rerun_moves_the_earlier_run_to_history(workspace):
     assert run("aid") == 0
-    first = json.loads((results() / "provenance.json").read_text())["run"]
+    first = json.loads((results() / "provenance.json").read_text())["times"]["run"]
     assert run("aid") == 0
     history = Path("outputs/aid/history")
     assert [p.name for p in history.iterdir()] == [first]

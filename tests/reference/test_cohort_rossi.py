@@ -54,8 +54,8 @@ def cox(people):
 
 def test_counts_and_risks(people, risks):
     assert people.groupby("fin").arrest.agg(["sum", "size"]).to_numpy().tolist() == [[66, 216], [48, 216]]
-    assert risks["risk_treated"].counts == (48, 168)
-    assert risks["risk_control"].counts == (66, 150)
+    assert risks["risk_treated"].counts == (48, 168, 216, 216)
+    assert risks["risk_control"].counts == (66, 150, 216, 216)
     assert f"{risks['risk_treated'].estimate:.1%}" == "22.2%"
     assert f"{risks['risk_control'].estimate:.1%}" == "30.6%"
 

@@ -98,9 +98,37 @@ def test_counts_of_people_behind_each_term():
     frame = drawn()
     found = estimates(fit("cox", frame, covariates=["age", "felon"]))
     cells = [int(((frame["felon"] == f) & (frame["event"] == e)).sum()) for f in (0, 1) for e in (1, 0)]
-    assert found["felon"].counts == tuple(cells)
-    assert found["age"].counts == (frame["event"].sum(), (frame["event"] == 0).sum())
-    assert sum(found["arm"].counts) == found["arm"].n_obs == 300
+    arms = ((frame["arm"] == 1).sum(), (frame["arm"] == 0).sum())
+    assert found["felon"].counts == (*cells, *arms)
+    assert found["age"].counts == (frame["event"].sum(), (frame["event"] == 0).sum(), *arms)
+    assert sum(found["arm"].counts) == 2 * found["arm"].n_obs == 600
+
+
+def test_checks_of_a_term_carry_its_cells():
+    results = fit("cox", drawn(), covariates=["age", "felon"])
+    found, drift = estimates(results), {c.term: c for c in checks(results, "proportional_hazards")}
+    assert {term: drift[term].counts for term in found} == {term: e.counts for term, e in found.items()}
+    for counts in (drift[""].counts, checks(results, "wald")[0].counts, checks(results, "log_likelihood")[0].counts):
+        assert set(found["felon"].counts) <= set(counts)
+
+
+@pytest.mark.parametrize("clusters", [lambda f: f["arm"] * 0, lambda f: f["arm"], lambda f: f["arm"] * f["age"].rank()])
+def test_too_few_clusters_in_an_arm_have_no_standard_error(clusters):
+    frame = drawn()
+    results = fit("cox", frame.assign(court=clusters(frame)), cluster="court")
+    assert "is in one cluster" in not_estimable(results)
+    (estimate,) = results.estimates
+    cells = [int(((frame["arm"] == a) & (frame["event"] == e)).sum()) for a in (0, 1) for e in (1, 0)]
+    assert estimate.counts == (*cells, estimate.n_treated_units, 300 - estimate.n_treated_units)
+
+
+def test_no_wald_test_of_more_coefficients_than_clusters_carry():
+    frame = drawn().assign(court=lambda f: f.index % 3)
+    (found,) = checks(fit("cox", frame, covariates=["age", "felon"], cluster="court"), "wald")
+    assert (found.statistic, found.p_value) == (None, None)
+    assert "too few clusters to test 3 coefficients" in found.message
+    (found,) = checks(fit("cox", frame, cluster="court"), "wald")
+    assert found.p_value is not None
 
 
 def not_estimable(results):

@@ -114,7 +114,7 @@ def test_curve_rows():
     found = estimates(results)
     assert found["risk_treated"].estimate == pytest.approx(0.4)
     assert found["risk_control"].estimate == pytest.approx(0.4)
-    assert found["risk_treated"].counts == (3, 7, 4, 6)
+    assert found["risk_treated"].counts == (3, 7, 4, 6, 10, 10)
     assert found["risk_difference"].std_error == pytest.approx(
         math.hypot(found["risk_treated"].std_error, found["risk_control"].std_error))  # fmt: skip
 

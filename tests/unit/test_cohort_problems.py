@@ -2,10 +2,15 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from evaluation.data.cohort import problems
-from tests.cohorts import design, source
+from evaluation.data.cohort import baseline, problems
+from evaluation.data.engine import open_source
+from evaluation.errors import DataError
+from evaluation.results import COUNTS
+from tests.cohorts import cohort, design, source
 
 GOOD = pd.DataFrame({
     "id": range(8), "arm": [1, 1, 1, 1, 0, 0, 0, 0], "time": [3, 12, 12, 5, 7, 12, 2, 12], "event": [1, 0, 0, 2, 1, 0, 1, 0],
@@ -69,6 +74,12 @@ CASES = {
     "covariate infinite": (changed("age", np.inf, [0]), {}, "design.covariates[0]", "error", "1 person with an infinite"),
     "covariate as text": (GOOD.assign(age="old"), {}, "design.covariates[0]", "error", "holds VARCHAR, not numbers"),
     "covariate is the time": (GOOD, {"covariates": ["age", "time"]}, "design.covariates[1]", "error", "`time` is the time as well"),
+    "one cluster": (GOOD.assign(court=1), {"cluster": "court"}, "design.cluster", "error", "everyone is in one cluster"),
+    "no rows": (GOOD.iloc[:0], {}, "data.path", "error", "the data have no rows"),
+    "time as time spans": (GOOD.assign(time=pd.to_timedelta(GOOD["time"], "D")), {}, "design.time", "error", "Arrow duration"),
+    "reach as time spans": (GOOD.assign(reach=pd.to_timedelta(GOOD["reach"], "D")), {}, "design.follow_up", "error", "Arrow duration"),
+    "times in days": (GOOD.assign(time=GOOD["time"] * 30, reach=GOOD["reach"] * 30), {}, "design.windows", "warning",
+                      "every time in `time` but 0 is longer than the longest window"),
     "window beyond follow-up": (GOOD, {"windows": [12, 36]}, "design.windows", "error",
                                 "36 is longer than the longest follow-up (24 months)"),
     "window beyond the time": (GOOD, {"windows": [36], "follow_up": None}, "design.windows", "warning",
@@ -91,6 +102,52 @@ def test_a_column_named_like_an_alias(tmp_path):
     frame = GOOD.rename(columns={"id": "n", "age": "p"}).assign(n=[1, 1, 2, 3, 4, 5, 6, 7])
     problem = one(tmp_path, frame, person="n", covariates=["p"])
     assert "1 person with more than one row" in problem.what
+
+
+NAMES = "acefgknprtuwxy"  # what queries call things within
+
+
+def test_data_with_every_short_name(tmp_path):
+    names = dict(zip(GOOD.columns, "ntaegxc", strict=True)) | {"arm": "f", "event": "p"}
+    frame = GOOD.rename(columns=names)
+    frame = frame.assign(**{c: frame["x"] for c in NAMES if c not in frame}, dropped=7, x0=9, first=3)
+    renamed = {"person": names["id"], "arm": "f", "time": names["time"], "event": "p", "follow_up": names["reach"],
+               "cluster": names["court"]}  # fmt: skip
+    plain = cohort(GOOD, tmp_path, **{**ROLES, "cluster": "court"})
+    short = {**ROLES, **renamed, "covariates": ["x"]}
+    assert told(tmp_path, frame, **short) == []
+    found = cohort(frame, tmp_path, **short)
+    one, other = found.rows(["x"]), plain.rows(["age"])
+    for role in ("arm", "time", "event", "follow_up", "cluster", "covariates"):
+        assert getattr(one, role).tolist() == getattr(other, role).tolist(), role
+    assert [s.n_remaining for s in found.flow(["x"])] == [8]
+    assert [r["mean"] for r in baseline(found)] == [28.75, 31.25]  # (30+25+41+19)/4, (22+35+40+28)/4
+
+
+def test_covariates_of_analyses_are_looked_at_as_well(tmp_path):
+    frame = changed("court", [-np.inf, np.nan], [0, 1])
+    found = problems(design(**ROLES), source(frame, tmp_path), {"analyses[0].options.covariates[1]": "court"})
+    assert [(p.key, p.severity) for p in found] == [
+        ("analyses[0].options.covariates[1]", "error"), ("analyses[0].options.covariates[1]", "warning")]  # fmt: skip
+    assert "1 person with an infinite value in `court`" in found[0].what
+
+
+@pytest.mark.parametrize("other", ["TIME", "time"])
+def test_columns_that_differ_in_case_alone(tmp_path, other):
+    twice = pa.Table.from_arrays([pa.array([k]) for k in (1, 2, 0)], names=["time", other, "arm"])
+    pq.write_table(twice, tmp_path / "people.parquet")
+    with pytest.raises(DataError, match=f"`time` and `{other}`"):
+        open_source("people.parquet", tmp_path)
+
+
+def test_baseline_tells_the_door_how_many_have_each_of_few_values(tmp_path):
+    frame = GOOD.assign(sex=[1, 1, 1, 2, 2, 2, 2, 1], many=range(8)).pipe(
+        lambda f: pd.concat([f, f.assign(many=f.many + 8)])
+    )
+    found = baseline(cohort(frame, tmp_path, covariates=["sex", "many"]))
+    assert [(r["covariate"], r["group"], r["kind"], r[COUNTS]) for r in found] == [
+        ("sex", "treated", "continuous", (6, 2)), ("sex", "control", "continuous", (2, 6)),
+        ("many", "treated", "continuous", ()), ("many", "control", "continuous", ())]  # fmt: skip
 
 
 def test_all_problems_at_once(tmp_path):

@@ -21,8 +21,10 @@ def risks(*people, **roles):
 
 
 def treated(results):
-    found = estimates(results)["risk_treated"]
-    return found.counts
+    """Treated people with and without the event; the sizes of both arms must stand beside them."""
+    found = estimates(results)["risk_treated"].counts
+    assert found[2:] == (sum(found[:2]), 4)
+    return found[:2]
 
 
 @pytest.mark.parametrize(("person", "counts", "why"), [
@@ -59,7 +61,7 @@ def test_people_lost_before_the_window_leave_the_risk_unknown():
     assert "2 people (2 treated, 0 in the comparison) were censored before 12 months" in found[0].message
     assert "kaplan_meier" in found[0].message
     assert "name `follow_up`" not in found[0].message
-    assert found[0].counts == (2, 0)
+    assert found[0].counts == (2, 5, 2, 2, 7, 4, 2, 0)
 
 
 def test_without_follow_up_everyone_is_eligible_unless_somebody_was_censored_early():
@@ -83,7 +85,7 @@ def test_the_option_window_replaces_the_design_s():
     frame = expanded(OTHERS, COLUMNS)
     results = fit("risk_difference", frame, {"window": 3}, **ROLES)
     assert {e.time for e in results.estimates} == {3.0}
-    assert estimates(results)["risk_control"].counts == (0, 4)
+    assert estimates(results)["risk_control"].counts == (0, 4, 5, 4)
     with pytest.raises(NotEstimable, match="no window is named"):
         fit("risk_difference", frame, **{**ROLES, "windows": []})
 

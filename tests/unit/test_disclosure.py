@@ -78,10 +78,53 @@ def flow(step, dropped, remaining, analysis="main"):
             "n_remaining": remaining, "status": "ok"}  # fmt: skip
 
 
-def test_a_small_exclusion_takes_its_running_totals_with_it():
-    rows = [flow("a", 20, 980), flow("b", 4, 976), flow("a", 20, 980, "other")]
-    out = released("cms11", flow=rows).tables["flow"]
-    assert [(r["n_dropped"], r["n_remaining"]) for r in out] == [(20, None), (None, None), (20, 980)]
+def analysis(name, role):
+    return {"study": "s", "analysis": name, "role": role, "outcome": "o", "estimator": "cox", "options": "{}",
+            "status": "ok", "reason": ""}  # fmt: skip
+
+
+def test_a_small_exclusion_takes_its_running_totals_and_the_next_larger_with_it():
+    rows = [
+        flow("read", 0, 1000),
+        flow("a", 20, 980),
+        flow("b", 4, 976),
+        flow("c", 90, 886),
+        flow("a", 20, 980, "other"),
+    ]
+    done = released("cms11", flow=rows, analyses=[analysis("main", "primary"), analysis("other", "secondary")])
+    shown = [(r["n_dropped"], r["n_remaining"]) for r in done.tables["flow"]]
+    assert shown == [(0, None), (None, None), (None, None), (90, None), (None, None)]
+
+
+def test_where_a_small_exclusion_stands_alone_no_analysis_tells_its_size():
+    rows = [flow("read", 0, 400), flow("a", 4, 396), flow("read", 0, 400, "other")]
+    cells = {"term": "arm", "scale": "log_hazard", "counts": (90, 80)}
+    done = released("cms11", flow=rows, estimates=[estimate(**cells), estimate(**cells, analysis="other")],
+                    analyses=[analysis("main", "primary"), analysis("other", "secondary")])  # fmt: skip
+    assert [(r["estimate"], r["n_units"]) for r in done.tables["estimates"]] == [(0.4, None), (0.4, None)]
+
+
+def test_the_size_of_one_arm_is_not_told_by_the_other():
+    rows = [estimate("arm", scale="log_hazard", n_units=225, n_treated_units=220, counts=())]
+    assert released("cms11", estimates=rows).tables["estimates"][0]["status"] == "suppressed"
+
+
+def test_an_analysis_of_which_nothing_is_left_says_so():
+    done = released("cms11", estimates=[estimate(counts=(3,))], analyses=[analysis("main", "primary")])
+    assert done.tables["analyses"][0]["status"] == "suppressed"
+
+
+def test_a_hidden_cohort_takes_the_next_larger_with_it():
+    rows = [estimate("group", None, (n, 200), group=str(g), scale="level", n_units=200 + n, n_treated_units=n)
+            for g, n in ((2001, 5), (2002, 30), (2003, 80))]  # fmt: skip
+    done = released("cms11", estimates=rows)
+    assert [r["status"] for r in done.tables["estimates"]] == ["suppressed", "suppressed", "ok"]
+
+
+def test_wonder10_marks_risks_on_fewer_than_20_events():
+    done = released("wonder10", estimates=[estimate(counts=(15, 90)), estimate(time=24.0, counts=(40, 90))])
+    marked = [(r["check"], r["time"]) for r in done.tables["diagnostics"]]
+    assert marked == [("few_events", 12.0)]
 
 
 def test_a_small_number_missing_hides_the_rows_read():
@@ -127,7 +170,7 @@ def test_small_totals_of_a_count_outcome_are_hidden_for_places_too():
         "n_units": 12,
         "status": "ok",
     }
-    rows = [row | {"total": 6.0}, row | {"total": 60.0}]
+    rows = [row | {"total": 6.0}, row | {"total": 60.0, "time": 2.0}]
     out = released("wonder10", people=False, series=rows).tables["series"]
     assert [r["estimate"] for r in out] == [None, 0.5]
 
@@ -144,21 +187,43 @@ def curve(exits):
     return rows
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=40))
-def test_no_step_of_a_released_curve_tells_a_small_count(exits):
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=40), st.integers(1, 40))
+def test_no_step_of_a_released_curve_tells_a_small_count(exits, window):
     profile = PROFILES["cms11"]
-    points = coarsened(curve([(0, 0), *exits]), profile)
-    for point in points:
+    rows = curve([(0, 0), *exits])
+    points, unsafe = coarsened(rows, profile, {("o", float(window))})
+    assert points[0]["time"] == 0
+    assert len({p["time"] for p in points}) == len(points)
+    for point in points[1:]:
         assert not profile.hides(point["n_event"] or None)
         assert not profile.hides(point["n_censor"] or None)
     for before, after in pairwise(points):
         assert after["n_risk"] == before["n_risk"] - before["n_event"] - before["n_censor"]
         assert not profile.hides(after["n_risk"] or None)
+    if not unsafe:  # the curve stands at the window where the data do
+        shown = sum(p["n_event"] for p in points if p["time"] <= window)
+        assert shown == sum(r["n_event"] for r in rows if r["time"] <= window)
 
 
 def test_a_curve_keeps_the_steps_that_may_be_shown():
-    points = coarsened(curve([(0, 0), (20, 0), (5, 0), (6, 0), (0, 15)]), PROFILES["cms11"])
+    points, _ = coarsened(curve([(0, 0), (20, 0), (5, 0), (6, 0), (0, 15)]), PROFILES["cms11"], set())
     assert [(p["time"], p["n_event"], p["n_censor"]) for p in points] == [(0, 0, 0), (1, 20, 0), (3, 11, 0), (4, 0, 15)]
+
+
+def test_a_step_stands_at_a_window_where_a_risk_is_given():
+    rows = curve([(0, 0), (12, 0), (12, 0), (4, 0), (12, 0), (30, 0)])
+    points, unsafe = coarsened(rows, PROFILES["cms11"], {("o", 3.0)})
+    assert [(p["time"], p["n_event"]) for p in points] == [(0, 0), (1, 12), (3, 16), (4, 12), (5, 30)]
+    assert not unsafe
+
+
+def test_a_window_whose_events_stand_too_close_to_the_one_before_is_unsafe():
+    rows = curve([(0, 0), (20, 0), (4, 0), (40, 0)])
+    _, unsafe = coarsened(rows, PROFILES["cms11"], {("o", 1.0), ("o", 2.0)})
+    assert unsafe == {("o", 2.0)}
+    km = [estimate(time=1.0, counts=(20, 44)), estimate(time=2.0, counts=(24, 40))]
+    done = released("cms11", estimates=km, curve=rows)
+    assert [r["status"] for r in done.tables["estimates"]] == ["ok", "suppressed"]
 
 
 def test_a_small_number_missing_hides_the_counts_and_keeps_the_means():
@@ -170,6 +235,6 @@ def test_a_small_number_missing_hides_the_counts_and_keeps_the_means():
 
 
 def test_events_at_the_origin_join_the_first_step():
-    points = coarsened(curve([(15, 0), (10, 0), (0, 30)]), PROFILES["cms11"])
+    points, _ = coarsened(curve([(15, 0), (10, 0), (0, 30)]), PROFILES["cms11"], set())
     assert [(p["time"], p["n_risk"], p["n_event"]) for p in points] == [(0, 55, 0), (1, 55, 25), (2, 30, 0)]
     assert points[0]["estimate"] == 1.0

@@ -30,6 +30,15 @@ def test_a_second_export_writes_the_same_bytes(folder, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(FILES)
 
 
+def test_files_say_what_they_are_and_others_are_left_alone(folder, tmp_path):
+    assert {pq.read_schema(folder / name).metadata[b"evaluation.made"] for name in FILES} == {b"examples"}
+    theirs = tmp_path / next(iter(FILES))
+    theirs.write_text("an agency's")
+    with pytest.raises(DataError, match="not made by this tool"):
+        export(tmp_path)
+    assert theirs.read_text() == "an agency's"
+
+
 def test_transition_aid_is_the_published_data(folder):
     # Rossi, Berk & Lenihan (1980) by way of Allison, Survival Analysis Using SAS: 432 people, half received aid, all
     # censored ones at 52 weeks; 48 of 216 and 66 of 216 rearrested.

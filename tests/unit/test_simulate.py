@@ -55,6 +55,17 @@ def test_equal_seeds_give_equal_bytes_and_other_seeds_other_data(study, tmp_path
     assert simulate(study, -0.1, tmp_path / "c.parquet", seed=8).read_bytes() != first
 
 
+def test_the_file_says_it_is_simulated_and_other_files_are_left_alone(tmp_path):
+    out = simulate(cohort(), -0.1, tmp_path / "a.parquet")
+    assert pq.read_schema(out).metadata[b"evaluation.made"] == b"simulated"
+    simulate(cohort(), -0.1, out, seed=2)
+    out.write_text("an agency's")
+    with pytest.raises(DataError, match="not made by this tool"):
+        simulate(cohort(), -0.1, out)
+    assert out.read_text() == "an agency's"
+    assert simulate(cohort(), -0.1, out, force=True) == out
+
+
 def test_the_studys_own_seed_is_the_default(tmp_path):
     study = cohort({"seed": 11})
     assert made(study, tmp_path).equals(made(study, tmp_path, seed=11))

@@ -13,7 +13,7 @@ from cyclopts import App, CycloptsError
 from evaluation import __version__
 from evaluation.cli import prepare, study_runs
 from evaluation.cli.console import EVALUATOR, block, print_json, tell
-from evaluation.errors import EvaluationError
+from evaluation.errors import EvaluationError, Problem, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,18 +48,38 @@ def _fail(error: EvaluationError, as_json: bool) -> int:
     return error.exit_code
 
 
+def _refused(error: OSError) -> EvaluationError:
+    """What the operating system would not do, as a problem at the path in question."""
+    reason = next((said for kind, said in _SYSTEM if isinstance(error, kind)), f"{error.strerror or error}.")
+    return EvaluationError(Problem(str(error.filename or ""), "", reason, "Give another path, or free this one."))
+
+
+_SYSTEM: tuple[tuple[type[OSError], str], ...] = (
+    (FileExistsError, "a file stands where a folder is needed."),
+    (NotADirectoryError, "a file stands where a folder is needed."),
+    (IsADirectoryError, "a folder stands where a file is needed."),
+    (PermissionError, "you may not read or write here."),
+)
+
+
 def _command(tokens: Sequence[str]) -> str:
     return f" {tokens[0]}" if tokens and tokens[0] in app else ""
+
+
+def _misused(error: CycloptsError, tokens: Sequence[str]) -> int:
+    see = f"See: evaluation{_command(tokens)} --help"
+    if "--json" in tokens:
+        return _fail(UsageError(Problem("", "", str(error), see)), as_json=True)
+    tell(f"error: {error}\n{see}")
+    return UsageError.exit_code
 
 
 def call(tokens: Sequence[str]) -> int:
     """Run one command line and give its exit code; nothing a user can do wrong ends in a traceback."""
     try:
         code = app(list(tokens), exit_on_error=False, print_error=False, result_action="return_value")
-        return code if isinstance(code, int) else 0
     except CycloptsError as error:
-        tell(f"error: {error}\nSee: evaluation{_command(tokens)} --help")
-        return 2
+        return _misused(error, tokens)
     except EvaluationError as error:
         return _fail(error, "--json" in tokens)
     except KeyboardInterrupt:
@@ -68,6 +88,9 @@ def call(tokens: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stdout = None  # the reader went away: keep the interpreter from flushing
         return 1
+    except OSError as error:
+        return _fail(_refused(error), "--json" in tokens)
+    return code if isinstance(code, int) else 0
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EVALUATOR = Group("Evaluator's commands", sort_key=1)
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the same content as JSON on stdout.")]
+Force = Annotated[bool, Parameter(name="--force", negative="", help="Replace data that this tool did not make.")]
 Out = Annotated[Path, Parameter(name="--out", help="Folder that runs are written under.")]
 Studies = Annotated[list[str], Parameter(help="Paths of study files, or ids of studies in studies/.", negative="")]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Literal
 
-from evaluation.cli.console import AsJson, Studies, block, print_json, print_table, say, tell
+from evaluation.cli.console import AsJson, Force, Studies, block, print_json, print_table, say, tell
 from evaluation.errors import EvaluationError, Problem, UsageError
 
 
@@ -39,27 +40,39 @@ def init(name: str, *, design: Literal["panel", "cohort"]) -> int:
     return 0
 
 
-def examples(*, as_json: AsJson = False) -> int:
+def examples(*, force: Force = False, as_json: AsJson = False) -> int:
     """Write the shipped studies into studies/ (where they are not there yet), and the data they need."""
+    from evaluation import resources
+
+    Path("studies").mkdir(exist_ok=True)
+    rows: list[dict[str, str | None]] = []
+    problems: list[Problem] = []
+    for shipped in sorted(resources.folder("studies").glob("*.yaml")):
+        try:
+            rows.append(_example(shipped, force))
+        except EvaluationError as error:
+            problems += error.problems
+    if rows and not as_json:
+        print_table("", ("study file", "data"), [(str(r["study"]), r["data"] or "yours to add") for r in rows])
+    if problems:
+        raise EvaluationError(*problems)
+    if as_json:
+        print_json(rows)
+    return 0
+
+
+def _example(shipped: Path, force: bool) -> dict[str, str | None]:
+    """Write one shipped study, where no file of its name is there yet, and the data that the file asks for."""
     import shutil
 
-    from evaluation import resources
     from evaluation.data.examples import provide
     from evaluation.study.load import load
 
-    Path("studies").mkdir(exist_ok=True)
-    rows = []
-    for shipped in sorted(resources.folder("studies").glob("*.yaml")):
-        study = Path("studies") / shipped.name
-        if not study.exists():
-            shutil.copyfile(shipped, study)
-        data = provide(load(study).study, study.parent)
-        rows.append({"study": str(study), "data": os.path.relpath(data) if data else None})
-    if as_json:
-        print_json(rows)
-    else:
-        print_table("", ("study file", "data"), [(str(r["study"]), str(r["data"] or "yours to add")) for r in rows])
-    return 0
+    study = Path("studies") / shipped.name
+    if not study.exists():
+        shutil.copyfile(shipped, study)
+    data = provide(load(study).study, study.parent, force=force)
+    return {"study": str(study), "data": os.path.relpath(data) if data else None}
 
 
 def check(studies: Studies, /, *, as_json: AsJson = False) -> int:
@@ -98,7 +111,7 @@ def check(studies: Studies, /, *, as_json: AsJson = False) -> int:
     return int(bad)
 
 
-def simulate(study: str, /, *, effect: float, out: Path, seed: int | None = None) -> int:
+def simulate(study: str, /, *, effect: float, out: Path, seed: int | None = None, force: Force = False) -> int:
     """Dummy data that fit the study file, with planted edge cases and a planted true effect.
 
     Parameters
@@ -114,7 +127,11 @@ def simulate(study: str, /, *, effect: float, out: Path, seed: int | None = None
     from evaluation.data.simulate import simulate as make
     from evaluation.study.load import find, load
 
-    path = make(load(find(study)).study, effect, out, seed)
+    if not math.isfinite(effect):
+        raise UsageError(Problem("", "--effect", f"{effect} is no effect; give a finite number."))
+    if seed is not None and seed < 0:
+        raise UsageError(Problem("", "--seed", f"{seed} cannot seed random numbers; give 0 or more."))
+    path = make(load(find(study)).study, effect, out, seed, force=force)
     say(f"Wrote {path}: simulated data with a planted effect of {effect:g}")
     return 0
 

@@ -42,6 +42,17 @@ def _plans(studies: list[str]) -> list[Plan]:
     return plans
 
 
+def _each_once(places: list[str], given: list[str]) -> None:
+    """Raise UsageError where two of the studies given would be written to one place."""
+    first: dict[str, str] = {}
+    for place, study in zip(places, given, strict=True):
+        if place in first:
+            both = f"{first[place]} and {study}" if first[place] != study else f"{study}, given twice,"
+            what = f"{both} would write over each other in {place}."
+            raise UsageError(Problem("", "", what, "Name each study once, and give each file an id of its own."))
+        first[place] = study
+
+
 def _advance(bar: Progress, task: TaskID, _done: Finished) -> None:
     bar.advance(task)
 
@@ -100,6 +111,7 @@ def run(
     if jobs < 1:
         raise UsageError(Problem("", "--jobs", f"{jobs} analyses at a time is not possible; give 1 or more."))
     plans = _plans(studies)
+    _each_once([str(out / plan.file.study.study) for plan in plans], studies)
     for plan in plans:
         if plan.warnings:
             tell(block(plan.warnings))
@@ -115,19 +127,19 @@ def _summary(results: list[RunResult], paths: dict[str, list[Path]], as_json: bo
     rows = [
         {
             "study": r.study,
-            "analyses": len(r.finished),
+            "analyses": len(r.analyses),
             "failed": len(r.failed),
             "estimates": r.n_estimates,
             "hidden": r.n_suppressed,
             "results": str(r.folder / "results"),
-            "problems": [{"analysis": f.analysis.id, "status": f.status, "reason": f.reason} for f in r.failed],
+            "problems": [{k: a[k] for k in ("analysis", "status", "reason")} for a in r.failed],
             "reports": [str(p) for p in paths[r.study]],
         }
         for r in results
     ]
     for r in results:
-        for f in r.failed:
-            tell(f"{r.study}: analysis {f.analysis.id} ({f.analysis.estimator}): {f.status}: {f.reason}")
+        for a in r.failed:
+            tell(f"{r.study}: analysis {a['analysis']} ({a['estimator']}): {a['status']}: {a['reason']}")
     if as_json:
         print_json(rows)
         return
@@ -179,6 +191,7 @@ def report(
         auto takes Quarto where it is installed, else the built-in Pandoc and Typst.
     """
     folders = [_run_folder(s, out) for s in studies]
+    _each_once([str(f.resolve() / "report") for f in folders], studies)
     paths = [p for f in folders for p in _render(f, _chosen(product, PRODUCTS), _chosen(to, FORMATS), renderer)]
     if as_json:
         print_json([str(p) for p in paths])

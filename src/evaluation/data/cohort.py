@@ -94,15 +94,15 @@ class Cohort:
 
         The column `beside` comes along as x; nobody is dropped for missing it.
         """
-        value, needed = self.source.value, self._needed(covariates)
-        kinds = {"a": "INTEGER", "e": "INTEGER"}
-        columns = [f"CAST({value(c)} AS {kinds.get(s, 'DOUBLE')}) AS {s}" for s, c in needed if s != "g"]
+        value, number, needed = self.source.value, self.source.number, self._needed(covariates)
+        columns = [f"CAST({value(c)} AS INTEGER) AS {s}" for s, c in needed if s in ("a", "e")]
+        columns += [f"{number(c)} AS {s}" for s, c in needed if s not in ("a", "e", "g")]
         if self.cluster:
             columns.append(f"{value(self.cluster)} AS g")
         if self.follow_up:
-            columns.append(f"CAST({value(self.follow_up)} AS DOUBLE) AS f")
+            columns.append(f"{number(self.follow_up)} AS f")
         if beside:
-            columns.append(f"CAST({value(beside)} AS DOUBLE) AS x")
+            columns.append(f"{number(beside)} AS x")
         cases = " ".join(f"WHEN {value(c)} IS NULL THEN {i}" for i, (_, c) in enumerate(needed, 1))
         return f"(SELECT {', '.join(columns)}, CASE {cases} ELSE 0 END AS dropped FROM {self.source.scan})"
 

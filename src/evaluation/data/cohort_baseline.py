@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evaluation.results import Row
+from evaluation.results import COUNTS, Row
+
+FEW_VALUES = 10  # of a characteristic with as few, mean and spread may tell how many people have each value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +31,8 @@ def baseline(cohort: Cohort) -> list[Row]:
     """A row per covariate and arm, of the people whose arm, time and event are known.
 
     The standardised mean difference is the difference in means over the root of the mean of both arms' variances
-    (Austin, 2009); it stands on both arms' rows and is None where nothing varies.
+    (Austin, 2009); it stands on both arms' rows and is None where nothing varies. For disclosure control a row of a
+    covariate with few different values holds the number of people at each (`COUNTS`).
     """
     return [row for name in cohort.covariates for row in _rows(cohort, name)]
 
@@ -43,13 +46,20 @@ def _rows(cohort: Cohort, name: str) -> list[Row]:
     values, people = np.ma.filled(found["x"], np.nan), np.asarray(found["n"])
     sides = {code: _side(values[found["a"] == code], people[found["a"] == code]) for code in (1, 0)}
     known = values[~np.isnan(values)]
-    kind = "binary" if np.isin(known, (0.0, 1.0)).all() else "continuous"
+    distinct = np.unique(known)
+    kind = "binary" if np.isin(distinct, (0.0, 1.0)).all() else "continuous"
     smd = _smd(sides[1], sides[0])
     return [
         {"covariate": name, "group": group, "n": side.n, "n_missing": side.n_missing, "kind": kind,
-         "mean": side.mean, "std_dev": side.std_dev, "smd": smd}
-        for group, side in (("treated", sides[1]), ("control", sides[0]))
+         "mean": side.mean, "std_dev": side.std_dev, "smd": smd,
+         COUNTS: _at_each(distinct, values[found["a"] == code], people[found["a"] == code])}
+        for group, code, side in (("treated", 1, sides[1]), ("control", 0, sides[0]))
     ]  # fmt: skip
+
+
+def _at_each(distinct: NDArray[np.float64], values: NDArray[np.float64], people: NDArray[np.int64]) -> tuple[int, ...]:
+    """People at each of the covariate's few values; nothing where it has many."""
+    return tuple(int(people[values == v].sum()) for v in distinct) if len(distinct) <= FEW_VALUES else ()
 
 
 def _side(values: NDArray[np.float64], people: NDArray[np.int64]) -> _Side:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from evaluation.data.engine import FLOATS, Source, quoted
+from evaluation.data.engine import DURATION, FLOATS, Source, quoted
 from evaluation.errors import Problem, Severity
 from evaluation.study.models import CohortDesign
 
 MOST_VALUES = 6  # more different values are no arms or event codes, and might tell people apart
 
 
-def problems(design: CohortDesign, source: Source) -> list[Problem]:
+def problems(design: CohortDesign, source: Source, others: Mapping[str, str] | None = None) -> list[Problem]:
     """Everything about the data that does not fit a cohort design. The columns named must exist.
 
+    `others` are covariates that analyses name beside the design's, by the study file's key; they hold numbers.
     `where` is empty and `key` the study file's (`design.arm`). Messages give counts, and values of the arm and of
     event codes only; they never echo a person's id.
     """
     found = list(_types(design, source))
     if found:
         return found
-    checks = _Checks(design, source)
+    checks = _Checks(design, source, others or {})
+    if not checks.count("true")[0]:
+        return [Problem("", "data.path", f"the data have no rows ({source.where}).", "Write one row for each person.")]
     return [*checks.roles(), *checks.arm(), *checks.times(), *checks.events(), *checks.people(), *checks.follow_up(),
             *checks.covariates(), *checks.windows()]  # fmt: skip
 
@@ -41,9 +44,9 @@ def _types(design: CohortDesign, source: Source) -> Iterator[Problem]:
     for key, column in (*durations, *codes):
         kind = source.columns[column]
         if not source.is_number(column) or (kind == "BOOLEAN" and (key, column) in durations):
-            yield Problem(
-                "", key, f"the column `{column}` holds {kind}, not numbers;", _type_fix(key, design.time_unit)
-            )
+            held = "time spans (an Arrow duration)" if kind == DURATION else kind
+            what = f"the column `{column}` holds {held}, not numbers;"
+            yield Problem("", key, what, _type_fix(key, design.time_unit))
 
 
 def _type_fix(key: str, time_unit: str) -> str:
@@ -54,24 +57,21 @@ def _type_fix(key: str, time_unit: str) -> str:
     return f"write the number of {time_unit}s since the index date."
 
 
-def _number(source: Source, column: str) -> str:
-    return f"CAST({source.value(column)} AS DOUBLE)"
-
-
 @dataclass(frozen=True)
 class _Checks:
     """The checks of one cohort, each a set-based query."""
 
     design: CohortDesign
     source: Source
+    others: Mapping[str, str] = field(default_factory=dict)
 
-    def _count(self, *conditions: str) -> tuple[int, ...]:
+    def count(self, *conditions: str) -> tuple[int, ...]:
         """How many rows meet each condition."""
         parts = ", ".join(f"count(*) FILTER ({c})" for c in conditions)
         return tuple(int(n) for n in self.source.query(f"SELECT {parts} FROM {self.source.scan}")[0])
 
     def _missing(self, key: str, column: str) -> Iterator[Problem]:
-        (count,) = self._count(f"{self.source.value(column)} IS NULL")
+        (count,) = self.count(f"{self.source.value(column)} IS NULL")
         if count:
             yield _warning(key, f"{_people(count)} without a value in `{column}`.", "They are dropped, and counted.")
 
@@ -85,9 +85,6 @@ class _Checks:
             if name in taken:
                 what = f"the covariate `{name}` is {taken[name]} as well."
                 yield Problem("", f"design.covariates[{i}]", what, "Leave it out of the covariates.")
-            elif name == "arm":
-                what = "a covariate called `arm` cannot be told from the treatment in the results."
-                yield Problem("", f"design.covariates[{i}]", what, "Rename the column.")
 
     def arm(self) -> Iterator[Problem]:
         """The arm holds 0 and 1 (or false and true), and both."""
@@ -111,8 +108,8 @@ class _Checks:
 
     def times(self) -> Iterator[Problem]:
         """Durations are finite and not negative."""
-        time = _number(self.source, self.design.time)
-        negative, infinite = self._count(f"{time} < 0 AND isfinite({time})", f"isinf({time})")
+        time = self.source.number(self.design.time)
+        negative, infinite = self.count(f"{time} < 0 AND isfinite({time})", f"isinf({time})")
         yield from self._durations("design.time", self.design.time, negative, infinite)
         yield from self._missing("design.time", self.design.time)
 
@@ -131,7 +128,7 @@ class _Checks:
             what = "the code of a competing event must be its own, and neither 0 (censored) nor 1 (the outcome)."
             yield Problem("", "design.competing", what, "Give each competing event a whole number from 2 on.")
         declared = sorted({0, 1, *codes})
-        event = _number(self.source, self.design.event)
+        event = self.source.number(self.design.event)
         found = self.source.query(
             f"SELECT {event}, count(*) FROM {self.source.scan} WHERE {event} IS NOT NULL GROUP BY 1 ORDER BY 1"
         )
@@ -149,28 +146,32 @@ class _Checks:
         """One row a person; every person in a cluster where the design has clusters."""
         if self.design.person:
             column = self.source.value(self.design.person)
+            persons = f"SELECT {column} AS p FROM {self.source.scan} WHERE {column} IS NOT NULL"
             repeated = self.source.query(
-                f"SELECT count(*) FROM (SELECT count(*) AS n FROM {self.source.scan} WHERE {column} IS NOT NULL "
-                f"GROUP BY {column}) WHERE n > 1"
+                f"SELECT count(*) FROM (SELECT count(*) AS n FROM ({persons}) GROUP BY p) WHERE n > 1"
             )[0][0]
             if repeated:
                 what = f"{_people(repeated)} with more than one row in the data."
                 fix = "A cohort has one row a person: keep the first index date of each."
                 yield Problem("", "design.person", what, fix)
-            (unknown,) = self._count(f"{column} IS NULL")
+            (unknown,) = self.count(f"{column} IS NULL")
             if unknown:
                 what = f"{_plural(unknown, 'row')} without an id in `{self.design.person}`."
                 yield _warning("design.person", what, "Each is counted as a person of its own.")
         if self.design.cluster:
             yield from self._missing("design.cluster", self.design.cluster)
+            clusters = f"SELECT count(DISTINCT {self.source.value(self.design.cluster)}) FROM {self.source.scan}"
+            if self.source.query(clusters)[0][0] == 1:
+                what = f"everyone is in one cluster (`{self.design.cluster}`), so nothing tells how clusters differ."
+                yield Problem("", "design.cluster", what, "Name a column with many clusters, or leave the line out.")
 
     def follow_up(self) -> Iterator[Problem]:
         """Nobody can be observed for longer than they could be followed."""
         if not self.design.follow_up:
             return
-        time, reach = _number(self.source, self.design.time), _number(self.source, self.design.follow_up)
+        time, reach = self.source.number(self.design.time), self.source.number(self.design.follow_up)
         below_zero = f"{reach} < 0 AND isfinite({reach})"
-        shorter, negative, infinite, unknown = self._count(
+        shorter, negative, infinite, unknown = self.count(
             f"{reach} < {time}", below_zero, f"isinf({reach})", f"{reach} IS NULL"
         )
         yield from self._durations("design.follow_up", self.design.follow_up, negative, infinite)
@@ -184,10 +185,10 @@ class _Checks:
 
     def covariates(self) -> Iterator[Problem]:
         """Missing covariates are said, infinite ones refused."""
-        for i, name in enumerate(self.design.covariates):
-            key = f"design.covariates[{i}]"
+        named = {f"design.covariates[{i}]": name for i, name in enumerate(self.design.covariates)}
+        for key, name in {**named, **self.others}.items():
             infinite = f"isinf({quoted(name)})" if self.source.columns[name] in FLOATS else "false"
-            missing, endless = self._count(f"{self.source.value(name)} IS NULL", infinite)
+            missing, endless = self.count(f"{self.source.value(name)} IS NULL", infinite)
             if endless:
                 what = f"{_people(endless)} with an infinite value in `{name}`."
                 yield Problem("", key, what, "Leave unknown values empty.")
@@ -196,12 +197,18 @@ class _Checks:
                 yield _warning(key, what, "Analyses that use it drop them, and count them.")
 
     def windows(self) -> Iterator[Problem]:
-        """Windows that no one, or no one in an arm, is followed for."""
+        """Windows that no one, or no one in an arm, is followed for, or that seem to be in another unit."""
+        time = self.source.number(self.design.time)
+        shortest = self.source.query(f"SELECT min({time}) FILTER ({time} > 0) FROM {self.source.scan}")[0][0]
+        if shortest is not None and self.design.windows and shortest > max(self.design.windows):
+            what = f"every time in `{self.design.time}` but 0 is longer than the longest window."
+            fix = f"Are both in {self.design.time_unit}s? Nobody leaves, or has the outcome, before the windows end."
+            yield _warning("design.windows", what, fix)
         column = self.design.follow_up or self.design.time
         arm = f"TRY_CAST({self.source.value(self.design.arm)} AS DOUBLE)"
         longest = self.source.query(
-            f"SELECT max({_number(self.source, column)}) FILTER ({arm} = 1), "
-            f"max({_number(self.source, column)}) FILTER ({arm} = 0) FROM {self.source.scan}"
+            f"SELECT max({self.source.number(column)}) FILTER ({arm} = 1), "
+            f"max({self.source.number(column)}) FILTER ({arm} = 0) FROM {self.source.scan}"
         )[0]
         if None in longest:
             return

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import duckdb
 
 FLOATS = ("FLOAT", "DOUBLE")
+DURATION = "DURATION"  # what `Source.columns` calls an Arrow duration
 NUMBERS = (
     *FLOATS,
     "DECIMAL",
@@ -37,7 +38,7 @@ def quoted(name: str) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """Parquet files read as one table. `columns` maps a column's name to its DuckDB type."""
+    """Parquet files read as one table. `columns` maps a column's name to its DuckDB type, or to `DURATION`."""
 
     files: tuple[str, ...]
     columns: dict[str, str]
@@ -59,6 +60,10 @@ class Source:
         if self.columns[name] in FLOATS:
             return f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END"
         return column
+
+    def number(self, name: str) -> str:
+        """SQL for a column's value as a floating-point number, NULL where missing."""
+        return f"CAST({self.value(name)} AS DOUBLE)"
 
     def is_number(self, name: str) -> bool:
         """Whether a column holds numbers or booleans."""
@@ -101,7 +106,7 @@ def open_source(paths: str | list[str], base: Path) -> Source:
     Raises
     ------
     DataError
-        When there is no such file, or one is not Parquet, or the files' columns cannot be united.
+        When there is no such file, or one is not Parquet, or the files' columns cannot be united or told apart.
     """
     import duckdb
 
@@ -129,4 +134,30 @@ def open_source(paths: str | list[str], base: Path) -> Source:
                 "Write the data as Parquet (pandas: df.to_parquet), all files with the same columns.",
             )
         ) from None
-    return Source(source.files, {str(row[0]): str(row[1]) for row in described})
+    columns = {str(row[0]): str(row[1]) for row in described}
+    return Source(source.files, columns | _as_written(source.where, source.files[0]))
+
+
+def _as_written(where: str, file: str) -> dict[str, str]:
+    """Columns whose type DuckDB does not see: it reads Arrow's durations as whole numbers of some unit.
+
+    Raises
+    ------
+    DataError
+        When the names of two columns differ in nothing but case, which SQL cannot tell apart.
+    """
+    from pyarrow import ArrowException
+    from pyarrow.parquet import read_schema
+
+    try:
+        schema = read_schema(file)
+    except ArrowException:  # written by a tool that Arrow cannot follow: then it holds no Arrow types either
+        return {}
+    folded = [name.casefold() for name in schema.names]
+    first = [folded.index(name) for name in folded]
+    clashes = [(schema.names[j], schema.names[i]) for i, j in enumerate(first) if i != j]
+    if clashes:
+        pairs = "; ".join(f"`{one}` and `{other}`" for one, other in clashes)
+        what = f"column names must differ in more than upper and lower case: {pairs}."
+        raise DataError(Problem(where, "data.path", what, "Rename one column of each pair, or leave it out."))
+    return {field.name: DURATION for field in schema if str(field.type).startswith("duration")}

@@ -114,6 +114,7 @@ def _nullable(values: pd.Series) -> Any:
     return pa.array(values, from_pandas=True)
 
 
+MADE = "examples"  # what Parquet files of these data say they are
 FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "transition_aid.parquet": _transition_aid,
     "recid.parquet": _recid,
@@ -129,18 +130,20 @@ def export(folder: Path) -> list[Path]:
     DataError
         When a package that carries the data is not installed.
     """
-    return [write(folder / name, make()) for name, make in FILES.items()]
+    return [write(folder / name, make(), made=MADE) for name, make in FILES.items()]
 
 
-def provide(study: Study, base: Path) -> Path | None:
+def provide(study: Study, base: Path, *, force: bool = False) -> Path | None:
     """Write the data a study needs, where the project can provide them: example data, or simulated data.
 
-    `base` is the study file's folder. Returns the file written, or None when the data must come from elsewhere.
+    `base` is the study file's folder. Data that this tool did not make are replaced with `force` only.
+    Returns the file written, or None when the data must come from elsewhere.
 
     Raises
     ------
     DataError
-        When a package that carries the data is not installed, or the planted effect is impossible.
+        When a package that carries the data is not installed, the planted effect is impossible, or other data
+        stand in the place.
     """
     if not isinstance(study.data.path, str):
         return None
@@ -148,6 +151,6 @@ def provide(study: Study, base: Path) -> Path | None:
     if study.simulation is not None:
         from evaluation.data.simulate import simulate
 
-        return simulate(study, study.simulation.effect, target, study.simulation.seed)
+        return simulate(study, study.simulation.effect, target, study.simulation.seed, force=force)
     make = FILES.get(target.name)
-    return write(target, make()) if make else None
+    return write(target, make(), made=MADE, force=force) if make else None

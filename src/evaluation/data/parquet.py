@@ -4,21 +4,56 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evaluation.errors import DataError, Problem
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+MARK = b"evaluation.made"  # in the metadata of the files written here: they may be replaced, an agency's data may not
 
-def write(path: Path, columns: Mapping[str, Any]) -> Path:
+
+def write(path: Path, columns: Mapping[str, Any], *, made: str, force: bool = False) -> Path:
     """Write `columns` (name to values: an array, or a pyarrow array where some are missing) and return `path`.
 
-    Folders are made where needed. The file is written beside its place and moved there at the end.
+    Folders are made where needed. The file is written beside its place and moved there at the end. `made` is
+    what its metadata say it is; a file without such a mark is replaced with `force` only.
+
+    Raises
+    ------
+    DataError
+        When `path` is a folder, or a file this tool did not make.
+    OSError
+        When the place cannot be written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    _free(path, force)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.part")
-    pq.write_table(pa.table(dict(columns)), unfinished, compression="zstd")
-    unfinished.replace(path)
+    try:
+        table = pa.table(dict(columns)).replace_schema_metadata({MARK: made.encode()})
+        pq.write_table(table, unfinished, compression="zstd")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return path
+
+
+def _free(path: Path, force: bool) -> None:
+    if path.is_dir():
+        raise DataError(Problem(str(path), "", "is a folder, not a file.", "Name a Parquet file to write."))
+    if path.exists() and not force and not _ours(path):
+        what = "is there already and was not made by this tool; it was left as it is."
+        raise DataError(Problem(str(path), "", what, "Write elsewhere, or replace it with --force."))
+
+
+def _ours(path: Path) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return MARK in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowException):  # no Parquet file at all
+        return False

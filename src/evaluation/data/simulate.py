@@ -19,21 +19,22 @@ if TYPE_CHECKING:
     from evaluation.study.models import Study
 
 
-def simulate(study: Study, effect: float, out: Path, seed: int | None = None) -> Path:
+def simulate(study: Study, effect: float, out: Path, seed: int | None = None, *, force: bool = False) -> Path:
     """Write simulated data for `study` to the Parquet file `out`, and return it.
 
     `effect` is the planted truth on the scale of the primary analysis. `seed` defaults to the study's own
-    (`simulation.seed`), then to 1; equal seeds give equal bytes.
+    (`simulation.seed`), then to 1; equal seeds give equal bytes. The file says that it is simulated; a file that this
+    tool did not make is replaced with `force` only.
 
     Raises
     ------
     DataError
         When no data can carry this effect (a risk outside 0 to 1, a rate below 0), or the primary analysis has an
-        estimand this version cannot plant.
+        estimand this version cannot plant, or `out` is a folder or holds other data.
     """
     import numpy as np
 
     plan = study.simulation or Simulation(effect=effect)
     generator = np.random.Generator(np.random.PCG64(plan.seed if seed is None else seed))
     make = cohort_columns if isinstance(study.design, CohortDesign) else panel_columns
-    return write(out, make(study, effect, plan, generator))
+    return write(out, make(study, effect, plan, generator), made="simulated", force=force)

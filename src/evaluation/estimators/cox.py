@@ -100,8 +100,8 @@ class _Model:
         try:
             fit = self._fit()
         except NotEstimable as none:
-            pairs = [not_estimable(term, self._estimand(term), str(none), none.counts or self._cells(), **self._key())
-                     for term in self._terms]  # fmt: skip
+            pairs = [not_estimable(term, self._estimand(term), str(none), self._counts(j) + none.counts, **self._key())
+                     for j, term in enumerate(self._terms)]  # fmt: skip
             return tuple(e for e, _ in pairs), (), tuple(c for _, c in pairs)
         covariances = self._covariances(fit)
         estimates, inference = [], []
@@ -131,10 +131,21 @@ class _Model:
         events = [int(((self.rows.arm == code) & (self.rows.event == 1)).sum()) for code in (1, 0)]
         if not all(events):
             name = "treated" if events[0] == 0 else "comparison"
-            raise NotEstimable(f"nobody in the {name} arm had the outcome, so the hazard ratio has no finite value.",
-                               self._cells())  # fmt: skip
+            raise NotEstimable(f"nobody in the {name} arm had the outcome, so the hazard ratio has no finite value.")
+        self._check_clusters()
         columns = np.column_stack([self.rows.arm, self.rows.covariates])
         return fit_cox(self.rows.time, self.rows.event, columns, [self.cohort.arm, *self.covariates], self.options.ties)
+
+    def _check_clusters(self) -> None:
+        import numpy as np
+
+        if self.rows.cluster is None:
+            return
+        for code, name in ((1, "treated arm"), (0, "comparison")):
+            if len(np.unique(self.rows.cluster[self.rows.arm == code])) < 2:
+                raise NotEstimable(
+                    f"everyone in the {name} is in one cluster, so the uncertainty between clusters cannot be reckoned."
+                )
 
     def _covariances(self, fit: CoxFit) -> list[_Covariance]:
         """Covariances of the coefficients: the one in force first, then the model-based one if it is another."""
@@ -173,21 +184,29 @@ class _Model:
         given = "given the covariates" if self.covariates else "no covariates"
         return f"log hazard ratio, treated against comparison ({self.cohort.comparison}, {given})"
 
-    def _cells(self, column: Any = None) -> tuple[int, ...]:
-        """People with and without the outcome at each value of a two-valued column (default: the arm)."""
+    @property
+    def _arms(self) -> tuple[int, int]:
+        treated = int((self.rows.arm == 1).sum())
+        return treated, len(self.rows.arm) - treated
+
+    def _counts(self, *terms: int) -> tuple[int, ...]:
+        """What the disclosure door must know of a figure about these terms: their cells, and both arms' people."""
+        return (*(n for j in terms for n in self._cells(j)), *self._arms)
+
+    def _cells(self, term: int) -> tuple[int, ...]:
+        """People with and without the outcome at each value of a term's column, or in all where it has many."""
         import numpy as np
 
-        column = self.rows.arm if column is None else column
+        column = self.rows.arm if term == 0 else self.rows.covariates[:, term - 1]
         values, event = np.unique(column), self.rows.event == 1
         groups = [column == v for v in values] if len(values) == 2 else [np.ones(len(event), dtype=bool)]
         return tuple(int((g & had).sum()) for g in groups for had in (event, ~event))
 
     def _estimate(self, fit: CoxFit, j: int, row: Inference) -> Estimate:
         term = self._terms[j]
-        column = None if j == 0 else self.rows.covariates[:, j - 1]
         return Estimate(
             term, self._estimand(term), float(fit.coefficients[j]), row.std_error, row.conf_low, row.conf_high,
-            row.p_value, counts=self._cells(column), **self._key(),
+            row.p_value, counts=self._counts(j), **self._key(),
         )  # fmt: skip
 
     # ------------------------------------------------------------------ checks
@@ -205,21 +224,21 @@ class _Model:
         found = fit.drift()
         if found is None:
             message = "Every event falls at one time, so whether hazards stay proportional cannot be told."
-            yield Check("proportional_hazards", "info", message, counts=self._cells())
+            yield Check("proportional_hazards", "info", message, counts=self._counts(0))
             return
         overall, single = found
-        yield _drift("", overall, self._cells())
-        for term, test in zip(self._terms, single, strict=True):
-            yield _drift(term, test, self._cells())
+        yield _drift("", overall, self._counts(*range(len(self._terms))))
+        for j, (term, test) in enumerate(zip(self._terms, single, strict=True)):
+            yield _drift(term, test, self._counts(j))
 
     def _tests(self, fit: CoxFit, covariance: Floats) -> Iterator[Check]:
-        import numpy as np
-
+        from evaluation.inference.covariance import joint_test
         from evaluation.inference.intervals import chi_squared_p
 
-        cells, df = self._cells(), len(self._terms)
+        df = len(self._terms)
+        cells = self._counts(*range(df))
         yield Check("log_likelihood_null", "info", "Log partial likelihood without arm and covariates.",
-                    statistic=fit.loglik_null, counts=cells)  # fmt: skip
+                    statistic=fit.loglik_null, counts=self._counts(0))  # fmt: skip
         yield Check(
             "log_likelihood", "info", "Log partial likelihood of the fitted model.", statistic=fit.loglik, counts=cells
         )
@@ -227,9 +246,13 @@ class _Model:
         yield Check("likelihood_ratio", "info",
                     "Likelihood-ratio test that arm and covariates leave the hazard as it is.",
                     statistic=ratio, df=df, p_value=chi_squared_p(ratio, df), counts=cells)  # fmt: skip
-        wald = float(fit.coefficients @ np.linalg.solve(covariance, fit.coefficients))
-        yield Check("wald", "info", "Wald test of the same, with the standard errors in force.", statistic=wald, df=df,
-                    p_value=chi_squared_p(wald, df), counts=cells)  # fmt: skip
+        wald = joint_test(fit.coefficients, covariance)
+        if wald is None:
+            message = f"No Wald test of the same: there are too few clusters to test {df} coefficients jointly."
+            yield Check("wald", "info", message, counts=cells)
+        else:
+            yield Check("wald", "info", "Wald test of the same, with the standard errors in force.",
+                        statistic=wald.statistic, df=df, p_value=wald.p_value, counts=cells)  # fmt: skip
         concordance = fit.concordance(self.rows.time, self.rows.event)
         message = "Concordance: of two people, how often the one the model puts at higher risk has the outcome first."
         yield Check("concordance", "info", message, statistic=concordance, counts=cells)

@@ -145,12 +145,11 @@ class _Window:
 
     @property
     def _counts(self) -> tuple[int, ...]:
-        """Events by the window, and people without one by then, in each arm."""
-        found: list[int] = []
-        for curve in self.curves.values():
-            events = int(curve.table.n_event[curve.table.time <= self.window].sum())
-            found += [events, int(curve.table.n_risk[0]) - events]
-        return tuple(found)
+        """Events by the window and people without one by then in each arm; and both arms' people."""
+        tables = [curve.table for curve in self.curves.values()]
+        people = [int(t.n_risk[0]) for t in tables]
+        events = [int(t.n_event[t.time <= self.window].sum()) for t in tables]
+        return (*(k for n, had in zip(people, events, strict=True) for k in (had, n - had)), *people)
 
     def _key(self) -> dict[str, Any]:
         treated, control = (int(c.table.n_risk[0]) for c in self.curves.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from evaluation.errors import NotEstimable
 from evaluation.estimators.base import Estimator
@@ -53,12 +53,17 @@ class RiskDifference(Estimator):
     adjust: Literal["none", "regression"] = Field(
         "none", description="none: plain proportions; regression: standardised by logistic regression"
     )
-    window: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="the window, in the design's time unit; null: every window of the design"
+    window: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="the window, in the design's time unit; null or all: every window of the design"
     )
     covariates: Literal["all"] | list[str] = Field(
         "all", description="for adjust: regression; all: every covariate of the design"
     )
+
+    @field_validator("window", mode="before")
+    @classmethod
+    def _all_is_null(cls, window: Any) -> Any:
+        return None if window == "all" else window
 
     @model_validator(mode="after")
     def _covariates_are_used(self) -> RiskDifference:
@@ -155,9 +160,11 @@ class _Window:
         return f"{NAMES[term]} ({self.cohort.comparison}, {whom})"
 
     def _counts(self, term: str) -> tuple[int, ...]:
-        if self.options.adjust == "regression":
-            return self.risks.cells
-        return {"risk_treated": self.risks.cells[:2], "risk_control": self.risks.cells[2:]}.get(term, self.risks.cells)
+        """Events and non-events that a figure rests on; and both arms' people, whom each row tells."""
+        cells: tuple[int, ...] = self.risks.cells
+        if self.options.adjust == "none":
+            cells = {"risk_treated": cells[:2], "risk_control": cells[2:]}.get(term, cells)
+        return cells + self.risks.people(self.risks.at.eligible).counts
 
     def _estimate(self, term: str, figure: Figure) -> Estimate:
         interval = figure.interval
@@ -167,7 +174,7 @@ class _Window:
         )  # fmt: skip
 
     def _without(self, term: str, reason: str | NotEstimable) -> tuple[Estimate, Check]:
-        counts = reason.counts if isinstance(reason, NotEstimable) else self._counts(term)
+        counts = self._counts(term) + (reason.counts if isinstance(reason, NotEstimable) else ())
         return not_estimable(term, self._estimand(term), f"By {self.span}: {reason}", counts, **self._key())
 
     def flow(self, n_before: int) -> tuple[FlowStep, ...]:

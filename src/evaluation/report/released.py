@@ -210,8 +210,8 @@ def open_run(run_dir: Path) -> Released:
 
     Raises
     ------
-    ReportError
-        Where the folder holds no results, or its copy of the study file is missing.
+    EvaluationError
+        Where the folder holds no results, its copy of the study file is missing, or one of its files is damaged.
     """
     results = run_dir / "results"
     needed = [results / "study.yaml", results / "estimates.csv"]
@@ -225,9 +225,26 @@ def open_run(run_dir: Path) -> Released:
                 "Run the study first.",
             )
         )
-    provenance = results / "provenance.json"
-    known = json.loads(provenance.read_text(encoding="utf-8")) if provenance.is_file() else {}
-    return Released(_study(results / "study.yaml"), read_tables(results), known)
+    provenance = _provenance(results / "provenance.json")
+    return Released(_study(results / "study.yaml"), read_tables(results), provenance)
+
+
+def _provenance(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no JSON, or no text
+        line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise _damaged(f"{path}{line}") from None
+    if not isinstance(known, dict) or not isinstance(known.get("times", {}), dict):
+        raise _damaged(str(path))
+    return known
+
+
+def _damaged(where: str) -> ReportError:
+    fix = "It was changed after the run: run the study again."
+    return ReportError(Problem(where, "", "this is not the record that a run writes.", fix))
 
 
 def _study(path: Path) -> Study:

@@ -108,6 +108,7 @@ CHECKS = {
     "proportional_hazards": "Constant ratio over time",
     "small_cohort": "Small adoption group",
     "few_clusters": "Few clusters",
+    "few_events": "Few events",
     "single_cluster": "One cluster only",
     "clustering": "Clustering",
     "staggered_adoption": "Adoption at different times",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluation.errors import EvaluationError, Problem
 from evaluation.results.model import DATA_MODEL, TABLES, Kind, Table, data_model
 
 Row = dict[str, Any]
@@ -77,15 +78,52 @@ def _parse(text: str, kind: Kind) -> Any:
     if kind == "number":
         return float(text)
     if kind == "boolean":
-        return text == "true"
+        return {"true": True, "false": False}[text]
     return text
 
 
 def read_csv(path: Path, table: Table) -> list[Row]:
-    """Rows of a results table as written by `to_csv`."""
+    """Rows of a results table as written by `to_csv`.
+
+    Raises
+    ------
+    EvaluationError
+        When the file is not as `to_csv` left it: other columns, a cell of another type, no text at all.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            lines = csv.reader(handle)
+            header = next(lines, [])
+            if sorted(header) != sorted(table.names):
+                raise _damaged(f"{path}:1", "", _columns_amiss(header, table))
+            return [_parsed(cells, header, table, f"{path}:{lines.line_num}") for cells in lines]
+    except (UnicodeDecodeError, csv.Error):
+        raise _damaged(str(path), "", "this is not the text of a table.") from None
+
+
+def _parsed(cells: list[str], header: list[str], table: Table, where: str) -> Row:
+    if len(cells) != len(header):
+        raise _damaged(where, "", f"this row has {len(cells)} cells under {len(header)} columns.")
     kinds = {c.name: c.type for c in table.columns}
-    with path.open(encoding="utf-8", newline="") as handle:
-        return [{k: _parse(v, kinds[k]) for k, v in row.items()} for row in csv.DictReader(handle)]
+    row = {}
+    for name, text in zip(header, cells, strict=True):
+        try:
+            row[name] = _parse(text, kinds[name])
+        except (ValueError, KeyError):
+            raise _damaged(where, name, f'"{text}" is not of the type {kinds[name]}.') from None
+    return row
+
+
+def _columns_amiss(header: list[str], table: Table) -> str:
+    lacking = [n for n in table.names if n not in header]
+    foreign = [n for n in header if n not in table.names]
+    told = [("columns are missing", lacking), ("there are columns of no meaning", foreign)]
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in told if names) or "a column stands here twice"
+
+
+def _damaged(where: str, key: str, what: str) -> EvaluationError:
+    fix = "The results were changed after the run, or come from another version: run the study again."
+    return EvaluationError(Problem(where, key, what, fix))
 
 
 def write_parquet(path: Path, table: Table, rows: Sequence[Row]) -> None:
@@ -99,7 +137,13 @@ def write_parquet(path: Path, table: Table, rows: Sequence[Row]) -> None:
 
 
 def read_tables(folder: Path) -> dict[str, list[Row]]:
-    """Every results table found in a `results/` folder; tables not there are empty."""
+    """Every results table found in a `results/` folder; tables not there are empty.
+
+    Raises
+    ------
+    EvaluationError
+        When one of them is damaged.
+    """
     return {
         name: read_csv(folder / f"{name}.csv", table) if (folder / f"{name}.csv").is_file() else []
         for name, table in TABLES.items()

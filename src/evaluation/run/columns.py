@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from evaluation.data.engine import DURATION
 from evaluation.errors import Problem
-from evaluation.study.document import Document, Loc
+from evaluation.study.document import Document, Loc, dotted
 from evaluation.study.spelling import hint, listed
 
 if TYPE_CHECKING:
@@ -71,11 +72,15 @@ def column_problems(document: Document, loc: Loc, source: Source, *, number: boo
         return [document.problem(loc, f'the data have no column "{name}"' + hint(name, columns), fix)]
     if number and not source.is_number(name):
         what = f'the column "{name}" holds {_content(source.columns[name])}, and numbers are expected.'
-        return [document.problem(loc, what, "Write it as numbers in the Parquet file, or name another column.")]
+        unit = " of the study's time unit" if source.columns[name] == DURATION else ""
+        fix = f"Write it as numbers{unit} in the Parquet file, or name another column."
+        return [document.problem(loc, what, fix)]
     return []
 
 
 def _content(column_type: str) -> str:
+    if column_type == DURATION:
+        return "time spans (an Arrow duration, whose unit is not certain)"
     if column_type == "VARCHAR":
         return "text"
     if column_type.startswith(_DATES):
@@ -98,6 +103,22 @@ def option_problems(
     return found + [
         document.problem(options, f'the data have no column "{c}"' + hint(c, source.columns)) for c in missing
     ]
+
+
+def beside_design(
+    document: Document, estimators: Mapping[int, Estimator], declared: Sequence[str], source: Source
+) -> dict[str, str]:
+    """Columns of numbers that analyses read beside the design's own, each at the key that names it first."""
+    found: dict[str, str] = {}
+    for i, estimator in estimators.items():
+        loc: Loc = ("analyses", i, "options", "covariates")
+        listed_here = document.at(loc) if isinstance(document.at(loc), list) else []
+        for name in estimator.covariate_columns(list(declared)):
+            if name in declared or name in found.values() or name not in source.columns or not source.is_number(name):
+                continue
+            place = (*loc, listed_here.index(name)) if name in listed_here else loc[:-1]
+            found[dotted(place)] = name
+    return found
 
 
 def label_problems(document: Document, source: Source) -> Iterator[Problem]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import Problem, Severity
@@ -12,6 +13,9 @@ from evaluation.study.models import CohortDesign, PanelDesign
 if TYPE_CHECKING:
     from evaluation.data.engine import Source
     from evaluation.estimators.base import Estimator
+    from evaluation.estimators.cox import Cox
+    from evaluation.estimators.kaplan_meier import KaplanMeier
+    from evaluation.estimators.risk_difference import RiskDifference
     from evaluation.study.models import Design
 
 
@@ -49,10 +53,12 @@ def _panel(design: PanelDesign, estimator: Estimator, outcome: str, source: Sour
     if outcome not in source.columns:
         return None
     value = source.value
+    named = (  # names of its own, in a query of its own: any name may be a column's too
+        f"SELECT coalesce({value(design.cohort)}, 0) AS g, {value(design.time)} AS t FROM {source.scan} "
+        f"WHERE {value(outcome)} IS NOT NULL"
+    )
     rows = source.query(
-        f"SELECT CAST(coalesce({value(design.cohort)}, 0) AS BIGINT) AS g, CAST(min({value(design.time)}) AS BIGINT), "
-        f"CAST(max({value(design.time)}) AS BIGINT) FROM {source.scan} WHERE {value(outcome)} IS NOT NULL "
-        "GROUP BY g ORDER BY g"
+        f"SELECT CAST(g AS BIGINT), CAST(min(t) AS BIGINT), CAST(max(t) AS BIGINT) FROM ({named}) GROUP BY g ORDER BY g"
     )
     cohorts = [g for g, _, _ in rows]
     first, last = min((f for _, f, _ in rows), default=0), max((t for _, _, t in rows), default=0)
@@ -66,20 +72,81 @@ def _panel(design: PanelDesign, estimator: Estimator, outcome: str, source: Sour
     return None
 
 
+# --------------------------------------------------------------------------- cohorts
+
+
+@dataclass(frozen=True)
+class _People:
+    """The people an analysis can use: those with arm, time, event, cluster and its covariates known."""
+
+    design: CohortDesign
+    source: Source
+    known: str
+
+    @classmethod
+    def of(cls, design: CohortDesign, estimator: Estimator, source: Source) -> _People:
+        named = [design.arm, design.time, design.event, *([design.cluster] if design.cluster else [])]
+        columns = [*named, *estimator.covariate_columns(list(design.covariates))]
+        known = " AND ".join(f"{source.value(c)} IS NOT NULL" for c in columns if c in source.columns)
+        return cls(design, source, known)
+
+    def by_arm(self, figure: str, where: str = "true") -> tuple[Any, Any]:
+        """An aggregate in SQL over those who meet a condition: of the treated, of the comparison; 0 for nobody."""
+        arm = self.source.number(self.design.arm)
+        parts = ", ".join(f"coalesce({figure} FILTER ({arm} = {code}), 0)" for code in (1, 0))
+        treated, control = self.source.query(f"SELECT {parts} FROM {self.source.scan} WHERE {self.known} AND {where}")[
+            0
+        ]
+        return treated, control
+
+    def span(self, window: float) -> str:
+        return f"{window:g} {self.design.time_unit}s"
+
+
 def _cohort(design: CohortDesign, estimator: Estimator, source: Source) -> Lack | None:
-    if "window" not in type(estimator).model_fields:
+    judges: dict[str, Callable[[_People, Any], Lack | None]] = {
+        "risk_difference": _risks, "kaplan_meier": _curves, "cox": _hazard}  # fmt: skip
+    judge = judges.get(estimator.id)
+    return judge(_People.of(design, estimator, source), estimator) if judge else None
+
+
+def _hazard(people: _People, estimator: Cox) -> Lack | None:  # noqa: ARG001 - as the other judges
+    """Whether both arms have the outcome, among people whose covariates are known."""
+    events = people.by_arm("count(*)", f"{people.source.number(people.design.event)} = 1")
+    if not all(events):
+        which = "treated" if events[0] == 0 else "comparison"
+        what = f"nobody in the {which} arm has the outcome, where all that the analysis uses is known."
+        return "estimator", what, "A hazard ratio has no finite value then; choose risk_difference or other covariates."
+    return _one_cluster(people)
+
+
+def _one_cluster(people: _People) -> Lack | None:
+    if not people.design.cluster:
         return None
-    return _windows(design, getattr(estimator, "window", None), source)
+    clusters = people.by_arm(f"count(DISTINCT {people.source.value(people.design.cluster)})")
+    if min(clusters) > 1:
+        return None
+    return "estimator", "everyone in one of the arms is in one cluster.", "Name another design.cluster, or none."
 
 
-def _windows(design: CohortDesign, window: float | None, source: Source) -> Lack | None:
-    """Why none of the windows that a plain proportion is asked for has an answer."""
-    windows = design.windows if window is None else [window]
+def _curves(people: _People, estimator: KaplanMeier) -> Lack | None:  # noqa: ARG001 - as the other judges
+    """Whether both arms are observed to some window."""
+    observed = people.by_arm(f"max({people.source.number(people.design.time)})")
+    windows = people.design.windows
+    if not windows or min(windows) <= min(observed):
+        return None
+    what = f"nobody in one of the arms is observed for {people.span(min(windows))}."
+    return "estimator", what, f"Add a window of {people.span(min(observed))} or less to design.windows."
+
+
+def _risks(people: _People, estimator: RiskDifference) -> Lack | None:
+    """Why none of the windows that a proportion is asked for has an answer."""
+    windows = people.design.windows if estimator.window is None else [estimator.window]
     if not windows:
         return "options.window", "neither the analysis nor the design names a window.", "Add windows to the design."
-    reasons = [_window(design, w, source) for w in windows]
+    reasons = [_window(people, estimator, w) for w in windows]
     if None in reasons:
-        return None
+        return _one_cluster(people)
     return (
         "options.window",
         "; ".join(r for r in reasons if r) + ".",
@@ -87,19 +154,19 @@ def _windows(design: CohortDesign, window: float | None, source: Source) -> Lack
     )
 
 
-def _window(design: CohortDesign, window: float, source: Source) -> str | None:
-    """Why a plain proportion at one window has no answer: an arm without anyone eligible, or people lost before it."""
-    value = source.value
-    arm, time, event = value(design.arm), value(design.time), value(design.event)
-    eligible = f"{value(design.follow_up)} >= {window!r}" if design.follow_up else "true"
-    known = f"{arm} IS NOT NULL AND {time} IS NOT NULL AND {event} IS NOT NULL"
-    arms, lost = source.query(
-        f"SELECT count(DISTINCT {arm}), count(*) FILTER ({event} = 0 AND {time} < {window!r}) "
-        f"FROM {source.scan} WHERE {known} AND {eligible}"
-    )[0]
-    if arms < 2:
-        return f"nobody in one of the arms is followed for {window:g} {design.time_unit}s"
-    if not lost:
-        return None
-    unsaid = "" if design.follow_up else ", and no design.follow_up says who could be followed"
-    return f"some people are censored before {window:g} {design.time_unit}s{unsaid}"
+def _window(people: _People, estimator: RiskDifference, window: float) -> str | None:
+    """Why a proportion at one window has no answer: an arm without anyone eligible, or people lost before it; and
+    for a regression an arm in which nobody, or everybody, has the outcome."""
+    design, number = people.design, people.source.number
+    time, event = number(design.time), number(design.event)
+    eligible = f"{number(design.follow_up)} >= {window!r}" if design.follow_up else "true"
+    arms = people.by_arm("count(*)", eligible)
+    if not all(arms):
+        return f"nobody in one of the arms is followed for {people.span(window)}"
+    if any(people.by_arm("count(*)", f"{eligible} AND {event} = 0 AND {time} < {window!r}")):
+        unsaid = "" if design.follow_up else ", and no design.follow_up says who could be followed"
+        return f"some people are censored before {people.span(window)}{unsaid}"
+    events = people.by_arm("count(*)", f"{eligible} AND {event} = 1 AND {time} <= {window!r}")
+    if estimator.adjust == "regression" and any(n in (0, total) for n, total in zip(events, arms, strict=True)):
+        return f"in one of the arms nobody or everybody has the outcome by {people.span(window)}, so a regression fails"
+    return None

@@ -34,14 +34,14 @@ class RunResult:
 
     study: str
     folder: Path
-    finished: tuple[Finished, ...]
+    analyses: tuple[Row, ...]  # rows of the released `analyses` table
     n_estimates: int
     n_suppressed: int
 
     @property
-    def failed(self) -> list[Finished]:
-        """Analyses without any usable figure."""
-        return [f for f in self.finished if f.status != "ok"]
+    def failed(self) -> list[Row]:
+        """Analyses without any figure that may be shown."""
+        return [a for a in self.analyses if a["status"] != "ok"]
 
 
 def _fit(job: tuple[Analysis, Estimator, Any, Outcome]) -> Finished:
@@ -112,12 +112,15 @@ def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progres
     profile = study.disclosure.profile
     people = not isinstance(study.design, PanelDesign) or study.design.units_are == "people"
     released = release(study.study, full, profile, people=people)
+    seed = study.simulation.seed if study.simulation else None  # no analysis draws random numbers
     folder = save(
         out / study.study,
         study_text=plan.file.text,
         released=released.tables,
         full=None if profile == "none" else full,
-        provenance=provenance(plan.file.text, plan.source.files, seed=0, engine=engine, started=started),
+        provenance=provenance(plan.file.text, plan.source.files, seed=seed, engine=engine, started=started),
     )
     shown = sum(r["status"] == "ok" for r in released.tables["estimates"])
-    return RunResult(study.study, folder, tuple(finished), shown, sum(released.n_suppressed.values()))
+    return RunResult(
+        study.study, folder, tuple(released.tables["analyses"]), shown, sum(released.n_suppressed.values())
+    )

@@ -151,7 +151,8 @@ def _rows_of(
     from evaluation.run.comparison import lacking
 
     try:
-        in_rows = [p for p in _frame_problems(draft, design, sound, source) if not _told(p, draft.problems)]
+        told = _frame_problems(draft, design, sound, estimators, source)
+        in_rows = [p for p in told if not _told(p, draft.problems)]
         if any(p.severity == "error" for p in in_rows):
             return in_rows, []
         return in_rows, list(lacking(draft.document, design, estimators, source))
@@ -166,13 +167,17 @@ def _told(problem: Problem, before: tuple[Problem, ...]) -> bool:
     return any(p.severity == "error" and (p.key == problem.key or p.key.startswith(inside)) for p in before)
 
 
-def _frame_problems(draft: Draft, design: Design, sound: list[int], source: Source) -> list[Problem]:
+def _frame_problems(
+    draft: Draft, design: Design, sound: list[int], estimators: Mapping[int, Estimator], source: Source
+) -> list[Problem]:
     from evaluation.study.models import CohortDesign, Outcome
 
     if isinstance(design, CohortDesign):
         from evaluation.data import cohort
+        from evaluation.run.columns import beside_design
 
-        return [_anchored(draft.document, p, {}) for p in cohort.problems(design, source)]
+        others = beside_design(draft.document, estimators, design.covariates, source)
+        return [_anchored(draft.document, p, {}) for p in cohort.problems(design, source, others)]
     from evaluation.data import panel
 
     outcomes: dict[int, Outcome | None] = {i: draft.section(Outcome, "outcomes", i) for i in sound}

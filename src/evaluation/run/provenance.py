@@ -40,8 +40,13 @@ def run_id(study_hash: str, started: datetime) -> str:
     return f"{started:%Y%m%dT%H%M%S%f}Z-{study_hash[:8]}"
 
 
-def provenance(study_text: str, files: tuple[str, ...], *, seed: int, engine: str, started: datetime) -> dict[str, Any]:
-    """The content of `provenance.json`; `times` and `run` are all that differs between equal runs."""
+def provenance(
+    study_text: str, files: tuple[str, ...], *, seed: int | None, engine: str, started: datetime
+) -> dict[str, Any]:
+    """The content of `provenance.json`; `times` is all that differs between equal runs.
+
+    `seed` is the one simulated data were made with, None where the data are real.
+    """
     study_hash = hashlib.sha256(study_text.encode()).hexdigest()
     return {
         "study_sha256": study_hash,
@@ -50,6 +55,9 @@ def provenance(study_text: str, files: tuple[str, ...], *, seed: int, engine: st
         "code": {"evaluation": evaluation.__version__, "python": platform.python_version(), "packages": _versions()},
         "engine": engine,
         "seed": seed,
-        "run": run_id(study_hash, started),
-        "times": {"started": started.isoformat(), "finished": now().isoformat()},
+        "times": {
+            "run": run_id(study_hash, started),
+            "started": started.isoformat(),
+            "finished": now().isoformat(),
+        },
     }

@@ -24,13 +24,14 @@ def _write_restricted(folder: Path, tables: Mapping[str, list[Row]]) -> None:
 
 def _earlier_run(home: Path) -> str:
     try:
-        return str(json.loads((home / "results" / "provenance.json").read_text(encoding="utf-8"))["run"])
-    except (OSError, ValueError, KeyError):
+        kept = json.loads((home / "results" / "provenance.json").read_text(encoding="utf-8"))
+        return Path(str(kept["times"]["run"])).name or "unknown"
+    except (OSError, ValueError, KeyError, TypeError):  # none there, or damaged
         return "unknown"
 
 
 def _to_history(home: Path) -> None:
-    if not (home / "results").is_dir():
+    if not any((home / part).exists() for part in PARTS):
         return
     name = _earlier_run(home)
     target = home / "history" / name

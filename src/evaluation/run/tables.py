@@ -72,7 +72,7 @@ def event_study(estimates: list[Row]) -> list[Row]:
     return [
         {k: r[k] for k in keep} | {"event_time": r["time"], "phase": "after" if r["time"] >= 0 else "before"}
         for r in estimates
-        if r["term"] == "event"
+        if r["term"] == "event" and r["time"] is not None
     ]
 
 

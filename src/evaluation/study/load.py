@@ -115,7 +115,7 @@ def find(study: str) -> Path:
 def _at_path(path: Path) -> Path:
     if path.is_file():
         return path
-    named = path.with_name(path.name + ".yaml")
+    named = path.with_name(path.name + ".yaml") if path.name else path  # `/` and `.` have no name
     if named.is_file():  # studies/per_se_laws, also where a folder of that name stands beside the file
         return named
     if path.is_dir():

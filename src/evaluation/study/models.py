@@ -147,7 +147,7 @@ class Simulation(Model):
     effect: float = Field(
         description="the planted effect: a risk difference, a log hazard ratio, or an ATT", allow_inf_nan=False
     )
-    seed: int = 1
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     size: Annotated[int, Field(gt=0)] = 2000  # people, or units of a panel
     periods: Annotated[int, Field(gt=1)] = 24  # panel only
     baseline: float | None = None  # control risk at the last window, or the untreated mean

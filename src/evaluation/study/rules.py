@@ -5,7 +5,7 @@ Rules read the plain values, not the models: a file with other mistakes is judge
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from evaluation.errors import Problem
@@ -52,6 +52,7 @@ def broken(document: Document) -> Iterator[Problem]:
         _competing,
         _repeats,
         _roles_of_columns,
+        _reserved,
         _path,
         _later,
         _profile,
@@ -188,12 +189,13 @@ def _competing(document: Document) -> Iterator[Problem]:
             yield document.problem(loc, f'the code {code} is taken by "{first[code]}".', "Give each its own code.")
 
 
-_LISTS: tuple[Loc, ...] = (("design", "windows"), ("design", "covariates"), ("report", "products"))
+def _covariate_lists(document: Document) -> list[Loc]:
+    options: list[Loc] = [("analyses", i, "options", "covariates") for i, _ in document.entries("analyses")]
+    return [("design", "covariates"), *options]
 
 
 def _repeats(document: Document) -> Iterator[Problem]:
-    options = [("analyses", i, "options", "covariates") for i, _ in document.entries("analyses")]
-    for loc in (*_LISTS, *options):
+    for loc in (("design", "windows"), ("report", "products"), *_covariate_lists(document)):
         values = document.at(loc)
         for i in _repeated(values) if isinstance(values, list) else ():
             yield document.problem((*loc, i), f"{values[i]} stands here twice.", "Delete one.")
@@ -220,15 +222,40 @@ def _roles_of_columns(document: Document) -> Iterator[Problem]:
     )
 
 
+def _covariates(document: Document) -> Iterator[tuple[Loc, str]]:
+    """The covariates of a cohort design, and those that analyses name."""
+    if document.at(("design", "type")) != "cohort":
+        return
+    for loc in _covariate_lists(document):
+        names = document.at(loc)
+        for i, name in enumerate(names) if isinstance(names, list) else ():
+            if isinstance(name, str):
+                yield (*loc, i), name
+
+
 def _other_columns(document: Document) -> Iterator[tuple[Loc, str]]:
     """Covariates and panel outcomes: columns that may not play a part in the design as well."""
-    covariates: Iterable[Any] = document.at(("design", "covariates")) or ()
-    places: list[tuple[Loc, Any]] = []
-    if isinstance(covariates, list):
-        places += [(("design", "covariates", i), c) for i, c in enumerate(covariates)]
+    places: list[tuple[Loc, Any]] = list(_covariates(document))
     if document.at(("design", "type")) == "panel":
         places += [(("outcomes", i, "column"), o.get("column")) for i, o in document.entries("outcomes")]
     return ((loc, column) for loc, column in places if isinstance(column, str))
+
+
+# Terms of the results: a covariate of this name could not be told from them. Those of every design and estimator, so
+# that a study does not break when an analysis is added.
+RESERVED = (
+    "arm", "att", "att_group", "att_dynamic", "att_calendar", "event", "group", "calendar", "group_time",
+    "risk_treated", "risk_control", "risk_difference", "risk_ratio", "odds_ratio",
+    "rmst_treated", "rmst_control", "rmst_difference",
+)  # fmt: skip
+
+
+def _reserved(document: Document) -> Iterator[Problem]:
+    parts = [document.at(("design", role)) for role in _APART["cohort"]]
+    for loc, column in _covariates(document):
+        if column in RESERVED and column not in parts:
+            what = f'a covariate called "{column}" cannot be told from the term {column} in the results.'
+            yield document.problem(loc, what, "Rename the column in the data.")
 
 
 def _two_roles(document: Document, loc: Loc, column: str, role: str) -> Problem:
