@@ -81,6 +81,14 @@ def simulated(seed=1, units=60, periods=7, clusters=15, starts=(3, 5, 6), holes=
     return frame
 
 
+def two_by_two():
+    """Two treated and three control units, before and after: changes 3 and 5 against 1, 1 and 4."""
+    before = {1: 10.0, 2: 20.0, 3: 5.0, 4: 6.0, 5: 7.0}
+    change = {1: 3.0, 2: 5.0, 3: 1.0, 4: 1.0, 5: 4.0}
+    rows = [(u, t, 2 if u < 3 else 0, before[u] + change[u] * (t == 2)) for u in before for t in (1, 2)]
+    return pd.DataFrame(rows, columns=["unit", "time", "cohort", "y"])
+
+
 def keyed(results):
     """Estimates by (term, group, time), empty parts left out; just the term for the overall ones."""
     return {

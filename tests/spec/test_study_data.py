@@ -4,7 +4,7 @@ import pytest
 
 from evaluation.cli import call
 from evaluation.run.plan import check, plan
-from tests.spec.bases import PANEL, panel_data
+from tests.spec.bases import COHORT, PANEL, cohort_data, panel_data
 from tests.spec.case import cohort, panel
 from tests.spec.expect import expect
 
@@ -58,6 +58,10 @@ PANEL_ROWS = [
           data=lambda d: d.assign(rate=float("nan"))),
 ]  # fmt: skip
 
+MAIN = "estimator: risk_difference\n    options:\n      adjust: none\n      window: 52"
+MAIN_OF = "estimator: ▸{}"
+PRIMARY_COX = (MAIN, MAIN_OF.format("cox"))
+
 COHORT_ROWS = [
     cohort("arm_of_three", ("  arm: offered", "  arm: ▸offered"), "design.arm", "must be 1", data=put("offered", 0, 2)),
     cohort("arm_of_words", ("  arm: offered", "  arm: ▸offered"), "design.arm", "must be 1",
@@ -77,12 +81,54 @@ COHORT_ROWS = [
     cohort("people_lost_before_the_window", (("window: 52", "window: ▸52"), ("  follow_up: reach\n", "")),
            "analyses[0].options.window", "some people are censored before 52 weeks, and no design.follow_up says",
            data=put("arrested", 1, 0)),
+    cohort("no_rows", ("path: aid", "path: ▸aid"), "data.path", "the data have no rows", data=lambda d: d.iloc[:0]),
+    cohort("time_of_time_spans", ("  time: week", "  time: ▸week"), "design.time", "time spans (an Arrow duration",
+           "numbers of the study's time unit", data=lambda d: d.assign(week=d["week"].astype("timedelta64[s]"))),
+    cohort("names_that_differ_in_case", ("path: aid", "path: ▸aid"), "data.path", "`age` and `AGE`",
+           data=lambda d: d.assign(AGE=d["age"])),
+    cohort("covariate_named_like_a_term", ("[age, priors]", "[age, ▸group_time]"), "design.covariates[1]",
+           "cannot be told from the term group_time", data=lambda d: d.assign(group_time=d["priors"])),
+    cohort("one_cluster", ("  event: arrested", "  event: arrested\n  cluster: ▸state"), "design.cluster",
+           "everyone is in one cluster", data=lambda d: d.assign(state=7)),
+    cohort("an_arm_in_one_cluster", (("estimator: risk", "estimator: ▸risk"), ("  event: arrested", "  event: arrested\n  cluster: state")), "analyses[0].estimator", "one of the arms is in one cluster",
+           data=lambda d: d.assign(state=d["offered"] * (1 + d["person"] % 3))),
+    cohort("hazard_without_outcomes_in_an_arm", PRIMARY_COX, "analyses[0].estimator", "nobody in the treated arm has the outcome",
+           data=lambda d: d.assign(arrested=d["arrested"].where(d["offered"] == 0, 0))),
+    cohort("hazard_with_covariates_of_one_arm", PRIMARY_COX, "analyses[0].estimator",
+           "nobody in the comparison arm has the outcome, where all that the analysis uses is known",
+           data=lambda d: d.assign(age=d["age"].where(d["offered"] == 1))),
+    cohort("curves_shorter_than_every_window", ((MAIN, MAIN_OF.format("kaplan_meier")), ("windows: [26, 52]", "windows: [26]")),
+           "analyses[0].estimator", "nobody in one of the arms is observed for 26 weeks",
+           data=lambda d: d.assign(week=d["week"].where(d["offered"] == 0, 5))),
+    cohort("regression_of_an_event_everyone_has", ("adjust: none\n      window: 52", "adjust: regression\n      window: ▸52"),
+           "analyses[0].options.window", "nobody or everybody has the outcome by 52 weeks",
+           data=lambda d: d.assign(arrested=d["arrested"].where(d["offered"] == 0, 1))),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", [*COLUMNS, *PANEL_ROWS, *COHORT_ROWS], ids=lambda c: f"{c.base}-{c.name}")
 def test_one_clear_message(case, tmp_path, capsys):
     expect(case, tmp_path, capsys)
+
+
+def test_a_panel_of_columns_named_like_the_queries_own(tmp_path):
+    names = {"place": "u", "year": "t", "adopted": "first", "rate": "k", "region": "c"}
+    text = PANEL.replace("{rate: Deaths}", "{}")
+    for old, new in names.items():
+        for role in ("unit", "time", "cohort", "column", "cluster"):
+            text = text.replace(f" {role}: {old}\n", f" {role}: {new}\n")
+    (tmp_path / "law.yaml").write_text(text, encoding="utf-8")
+    frame = panel_data().rename(columns=names)
+    frame.assign(**dict.fromkeys("aefgnprwxy", 1)).to_parquet(tmp_path / "law.parquet")
+    assert check(tmp_path / "law.yaml") == []
+
+
+@pytest.mark.parametrize("window", ["all", "null", "52"])
+def test_the_window_of_an_analysis(tmp_path, window):
+    (tmp_path / "aid.yaml").write_text(COHORT.replace("window: 52", f"window: {window}"), encoding="utf-8")
+    cohort_data().to_parquet(tmp_path / "aid.parquet")
+    ((_, estimator), _) = plan(tmp_path / "aid.yaml").analyses
+    assert estimator.window == (52 if window == "52" else None)
 
 
 def test_a_file_that_is_not_parquet(tmp_path, capsys):

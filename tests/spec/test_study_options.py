@@ -51,6 +51,21 @@ OPTIONS = [
            'no column ""'),
     cohort("covariate_of_text", ("covariates: [age]", "covariates: [▸court]"), "analyses[1].options.covariates[0]",
            'the column "court" holds text'),
+    cohort("covariate_is_the_arm", ("covariates: [age]", "covariates: [age, ▸offered]"),
+           "analyses[1].options.covariates[1]", "is design.arm already"),
+    cohort("covariate_is_the_time", ("covariates: [age]", "covariates: [▸week]"), "analyses[1].options.covariates[0]",
+           "is design.time already"),
+    cohort("covariate_is_the_person", ("covariates: [age]", "covariates: [▸person]"),
+           "analyses[1].options.covariates[0]", "is design.person already"),
+    cohort("covariate_named_like_a_term", ("covariates: [age]", "covariates: [▸att]"),
+           "analyses[1].options.covariates[0]", "cannot be told from the term att", "Rename the column in the data.",
+           data=lambda d: d.assign(att=d["age"])),
+    cohort("covariate_infinite", ("covariates: [age]", "covariates: [age, ▸debt]"), "analyses[1].options.covariates[1]",
+           "1 person with an infinite value in `debt`",
+           data=lambda d: d.assign(debt=(d["age"] * 1.0).where(d.index != 3, -float("inf")))),
+    cohort("covariate_of_time_spans", ("covariates: [age]", "covariates: [▸span]"), "analyses[1].options.covariates[0]",
+           "time spans (an Arrow duration", data=lambda d: d.assign(span=d["age"].astype("timedelta64[s]"))),
+    cohort("infinite_window", ("window: 52", "window: ▸.inf"), "analyses[0].options.window", "finite number"),
 ]  # fmt: skip
 
 

@@ -113,7 +113,8 @@ def test_data_with_every_short_name(tmp_path):
     frame = frame.assign(**{c: frame["x"] for c in NAMES if c not in frame}, dropped=7, x0=9, first=3)
     renamed = {"person": names["id"], "arm": "f", "time": names["time"], "event": "p", "follow_up": names["reach"],
                "cluster": names["court"]}  # fmt: skip
-    plain = cohort(GOOD, tmp_path, **{**ROLES, "cluster": "court"})
+    (tmp_path / "plain").mkdir()
+    plain = cohort(GOOD, tmp_path / "plain", **{**ROLES, "cluster": "court"})
     short = {**ROLES, **renamed, "covariates": ["x"]}
     assert told(tmp_path, frame, **short) == []
     found = cohort(frame, tmp_path, **short)

@@ -11,17 +11,9 @@ from evaluation.diagnostics.pretrends import pretrends
 from evaluation.errors import NotEstimable
 from evaluation.estimators.registry import get
 from evaluation.results import ResultSet
-from tests.panels import checks, estimates, fit, keyed, overall, simulated
+from tests.panels import checks, estimates, fit, keyed, overall, simulated, two_by_two
 
 ALL = ("twfe", "event_study", "callaway_santanna")
-
-
-def two_by_two():
-    """Two treated and three control units, before and after: changes 3 and 5 against 1, 1 and 4."""
-    before = {1: 10.0, 2: 20.0, 3: 5.0, 4: 6.0, 5: 7.0}
-    change = {1: 3.0, 2: 5.0, 3: 1.0, 4: 1.0, 5: 4.0}
-    rows = [(u, t, 2 if u < 3 else 0, before[u] + change[u] * (t == 2)) for u in before for t in (1, 2)]
-    return pd.DataFrame(rows, columns=["unit", "time", "cohort", "y"])
 
 
 @pytest.mark.parametrize("estimator", ALL)
@@ -209,144 +201,6 @@ def test_without_never_treated_units_the_farthest_lead_goes():
     planted = exact(lambda g, t: float(t - g + 1)).query("cohort > 0")
     found = estimates(fit("event_study", planted), "event")
     assert found[2.0].estimate == pytest.approx(3.0, abs=1e-8)
-
-
-# --------------------------------------------------------------------------- no answer, and doubts
-
-
-@pytest.mark.parametrize("estimator", ALL)
-def test_no_comparison_at_all(estimator):
-    frame = simulated()
-    for broken in (frame.assign(cohort=0), frame.assign(cohort=2003), frame.groupby("unit").head(1)):
-        with pytest.raises(NotEstimable) as refusal:
-            fit(estimator, broken)
-        assert len(str(refusal.value)) > 20
-
-
-@pytest.mark.parametrize("estimator", ALL)
-def test_one_cluster(estimator):
-    with pytest.raises(NotEstimable, match="one cluster"):
-        fit(estimator, simulated().assign(cluster=1), cluster="cluster")
-
-
-def test_one_unit_a_side_is_enough_for_an_estimate_and_not_for_an_error():
-    att = overall(fit("callaway_santanna", two_by_two()[lambda f: f["unit"].isin([1, 3])]))
-    assert (att.estimate, att.std_error, att.n_units) == (2.0, None, 2)
-
-
-def test_weights_that_change_within_units():
-    frame = simulated(weights="varying")
-    with pytest.raises(NotEstimable, match="weights change over time"):
-        fit("callaway_santanna", frame, weights="weight")
-    assert overall(fit("twfe", frame, weights="weight")).status == "ok"
-
-
-def test_equal_weights_change_nothing_but_their_scale():
-    frame = simulated(holes=0.1).assign(weight=7.0)
-    for estimator in ALL:
-        weighted, plain = fit(estimator, frame, weights="weight"), fit(estimator, frame)
-        for key, row in keyed(plain).items():
-            assert keyed(weighted)[key].estimate == pytest.approx(row.estimate, abs=1e-12)
-            if row.std_error:
-                assert keyed(weighted)[key].std_error == pytest.approx(row.std_error, rel=1e-10)
-
-
-def test_a_cohort_of_one_unit_is_flagged():
-    frame = simulated()
-    frame.loc[(frame["cohort"] == 2006) & (frame["unit"] != 59), "cohort"] = 0
-    results = fit("callaway_santanna", frame)
-    by_cohort, overall_share = (c for c in checks(results, "small_cohort") if c.term in ("group", "att"))
-    assert (by_cohort.group, by_cohort.statistic, by_cohort.status) == ("2006", 1, "warn")
-    assert 0 < overall_share.statistic < 0.1
-    methods = {(i.term, i.group, i.time): i.method for i in results.inference}
-    assert "comparison units' variation only" in methods["group", "2006", None]
-    assert methods["group", "2005", None] == "influence function"
-    controls = frame[frame["cohort"] == 0]
-    change = controls.pivot_table(index="unit", columns="time", values="y").pipe(lambda w: w[2006] - w[2005])
-    expected = np.sqrt(((change - change.mean()) ** 2).sum()) / len(change)
-    assert estimates(results, "group_time")["2006", 2006.0].std_error == pytest.approx(expected, rel=1e-12)
-    assert "of one unit or cluster are left out" in checks(results, "pretrends")[0].message
-
-
-def test_event_times_seen_in_one_cluster_are_flagged():
-    frame = simulated()
-    frame.loc[(frame["cohort"] == 2003) & (frame["unit"] != 15), "cohort"] = 0
-    flagged = checks(fit("event_study", frame), "single_cluster")
-    assert [c.time for c in flagged] == [3.0, 4.0]
-    frame = simulated().assign(cluster=lambda f: f["cluster"].where(f["cohort"] == 0, 99))
-    assert [c.term for c in checks(fit("twfe", frame, cluster="cluster"), "single_cluster")] == ["att"]
-    assert checks(fit("twfe", simulated()), "single_cluster") == []
-
-
-def test_few_clusters_are_said():
-    for estimator in ALL:
-        (check,) = checks(fit(estimator, simulated(), cluster="cluster"), "few_clusters")
-        assert check.statistic == 15
-        assert checks(fit(estimator, simulated()), "few_clusters") == []
-
-
-def test_staggered_adoption_is_said_beside_twfe():
-    assert checks(fit("twfe", simulated()), "staggered_adoption")[0].statistic == 3
-    assert checks(fit("twfe", two_by_two()), "staggered_adoption") == []
-
-
-def test_paths_that_part_before_adoption_fail_the_joint_test():
-    frame = simulated(units=240)
-    frame["y"] += (frame["cohort"] > 0) * (frame["time"] - 2001) * 1.5
-    for estimator in ("event_study", "callaway_santanna"):
-        (check,) = checks(fit(estimator, frame), "pretrends")
-        assert check.status == "fail"
-        assert check.p_value < 0.001
-
-
-def test_too_many_differences_for_the_clusters():
-    (check,) = checks(fit("callaway_santanna", simulated(clusters=6), cluster="cluster"), "pretrends")
-    assert (check.status, check.p_value) == ("warn", None)
-    assert "too few" in check.message
-
-
-def test_no_period_before_the_base():
-    for estimator in ("event_study", "callaway_santanna"):
-        (check,) = checks(fit(estimator, two_by_two()), "pretrends")
-        assert (check.status, check.p_value) == ("warn", None)
-
-
-def test_a_joint_test_of_many_differences_on_few_clusters_is_no_verdict():
-    (check,) = checks(fit("callaway_santanna", simulated()), "pretrends")
-    assert (check.status, "cannot be relied on" in check.message) == ("info", True)
-    assert check.p_value is not None
-
-
-def test_the_size_of_differences_before_adoption():
-    results = fit("event_study", simulated())
-    (check,) = checks(replace(results, checks=pretrends(results)), "pretrend_size")
-    leads = {e: row.estimate for e, row in estimates(results, "event").items() if e < 0}
-    largest = max(leads, key=lambda e: abs(leads[e]))
-    assert check.time == largest
-    assert check.statistic == pytest.approx(abs(leads[largest] / overall(results).estimate))
-    assert check.status == "info"
-    assert pretrends(fit("twfe", simulated())) == ()
-    assert pretrends(ResultSet()) == ()
-
-
-def test_one_lead_out_of_line_fails_and_noise_passes():
-    (check,) = checks(replace(r := fit("event_study", simulated()), checks=pretrends(r)), "pretrend_leads")
-    assert check.status == "pass"
-    frame = simulated()
-    frame.loc[(frame["cohort"] > 0) & (frame["time"] == frame["cohort"] - 2), "y"] += 3
-    results = fit("event_study", frame)
-    (check,) = checks(replace(results, checks=pretrends(results)), "pretrend_leads")
-    assert (check.status, check.time) == ("fail", -2.0)
-    raw = [e.p_value for e in results.estimates if e.term == "event" and e.p_value is not None and e.time < 0]
-    assert check.p_value == pytest.approx(min(1.0, min(raw) * len(raw)))
-
-
-def test_leads_within_the_anticipation_are_not_tested():
-    frame = simulated()
-    frame.loc[(frame["cohort"] > 0) & (frame["time"] == frame["cohort"] - 1), "y"] += 3
-    results = fit("callaway_santanna", frame)
-    assert pretrends(results)[0].status == "fail"
-    assert all(c.time != -1.0 for c in pretrends(results, anticipation=1))
 
 
 # --------------------------------------------------------------------------- rows and options

@@ -20,6 +20,11 @@ def power(bound: float, terms: int) -> int:
     return min(_BITS - exponent - terms.bit_length(), _LARGEST)
 
 
+def up_to_one(bound: float) -> float:
+    """A power of two that takes values of magnitude up to `bound` to at most 1, which loses no digit."""
+    return 2.0 ** -max(math.frexp(bound)[1], -_LARGEST)
+
+
 def whole_sum(expression: str, scale: int) -> str:
     """SQL for the sum of a DOUBLE expression as a whole number of 2^-scale."""
     return f"sum(CAST(({expression}) * {2.0**scale!r} AS HUGEINT))"

@@ -115,6 +115,7 @@ def _fetched(connection: DuckDBPyConnection, sql: str) -> Arrays:
     return cast("Arrays", connection.execute(sql).fetchnumpy())
 
 
+EXTREME = 1e100  # squares of larger numbers, or of their inverses, and sums of these can leave the range of a DOUBLE
 _USABLE = "y IS NOT NULL AND w > 0"
 
 
@@ -127,7 +128,14 @@ def _facts(connection: DuckDBPyConnection, rows: str) -> _Facts:
     if found[3] is None:
         raise NotEstimable("No row has an outcome.")
     n, missing, weightless, low, high, heaviest, times = found
-    return _Facts(n, missing, weightless, low, high, heaviest, sorted(times))
+    facts = _Facts(n, missing, weightless, low, high, heaviest, sorted(times))
+    for what, size in (("outcome's range", facts.spread), ("largest weight", facts.heaviest)):
+        if size and not 1 / EXTREME < size < EXTREME:
+            raise NotEstimable(
+                f"The {what} is {'above' if size > 1 else 'below'} what can be reckoned with: give it in another unit, "
+                "or correct the data."
+            )
+    return facts
 
 
 def _units(connection: DuckDBPyConnection, rows: str, periods: int, by_unit: bool) -> tuple[int, bool, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from evaluation.data.adoption import first_treated
 from evaluation.data.engine import Source
 from evaluation.data.panel_checks import problems
 from evaluation.data.series import series
@@ -16,8 +17,8 @@ __all__ = ["Panel", "problems", "series"]
 class Panel:
     """A panel over Parquet: nothing is read until an estimator asks for moments.
 
-    `cohort` is the first treated period of a unit; empty or 0 = never treated. What must hold of the data (whole
-    periods, one row a unit and period, one cohort and one cluster a unit) is checked by `problems`.
+    `cohort` is the first treated period of a unit; empty, infinite or 0 = never treated. What must hold of the data
+    (whole periods, one row a unit and period, one cohort and one cluster a unit) is checked by `problems`.
     """
 
     source: Source
@@ -43,6 +44,6 @@ class Panel:
         weight = f"CAST({value(self.weights)} AS DOUBLE)" if self.weights else "1.0::DOUBLE"
         return (
             f"SELECT {value(self.unit)} AS u, CAST({value(self.time)} AS BIGINT) AS t, "
-            f"coalesce(CAST({value(self.cohort)} AS BIGINT), 0) AS g, {value(self.cluster)} AS c, "
+            f"coalesce(CAST({first_treated(self.source, self.cohort)} AS BIGINT), 0) AS g, {value(self.cluster)} AS c, "
             f"{weight} AS w, CAST({value(outcome)} AS DOUBLE) AS y FROM {self.source.scan}"
         )

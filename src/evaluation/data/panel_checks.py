@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from evaluation.data.adoption import EXAMPLES, Adoption, first_treated, listed, plural
 from evaluation.data.engine import Source, connect
-from evaluation.errors import Problem, Severity
+from evaluation.errors import Problem
 from evaluation.study.models import Outcome, PanelDesign
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-EXAMPLES = 3
+LARGEST = 2**53  # whole numbers beyond it are not told apart from their neighbours
 MOST_PERIODS = 5000  # more are dates or times of day, not periods
 
 
@@ -23,6 +24,8 @@ def problems(design: PanelDesign, outcomes: Sequence[Outcome], source: Source) -
     Problems of the study's choices have an empty `where` and the study file's key (`design.cohort`); those of rows
     have the data's path and the column, with examples.
     """
+    if not source.query(f"SELECT count(*) FROM {source.scan}")[0][0]:
+        return [Problem(source.where, "data.path", "the data have no rows.", "Write one row a unit and period.")]
     found = list(_types(design, outcomes, source))
     if found:
         return found
@@ -49,43 +52,38 @@ def _types(design: PanelDesign, outcomes: Sequence[Outcome], source: Source) -> 
             yield Problem("", key, f"the column {column} holds {kind}, not numbers;", fix)
 
 
-def _number(source: Source, column: str) -> str:
-    return f"CAST({source.value(column)} AS DOUBLE)"
-
-
 def _not_whole(value: str) -> str:
     return f"NOT (isfinite({value}) AND {value} = floor({value}))"
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
-def _listed(values: Sequence[Any], count: int) -> str:
-    return ", ".join(str(v) for v in values[:EXAMPLES]) + (", …" if count > EXAMPLES else "")
+def _too_large(value: str) -> str:
+    return f"isfinite({value}) AND abs({value}) >= {LARGEST}"
 
 
 def _outcomes(outcomes: Sequence[Outcome], source: Source) -> Iterator[Problem]:
     """Outcomes without any value, with infinite ones, or with values their type excludes."""
     for i, outcome in enumerate(outcomes):
         assert outcome.column is not None  # noqa: S101 - a panel's outcome names its column
-        y = _number(source, outcome.column)
-        parts = (f"isinf({y})", f"{y} NOT IN (0, 1)", f"{y} < 0", _not_whole(y))
+        y = source.number(outcome.column)
+        parts = ("isinf(y)", "y NOT IN (0, 1)", "y < 0", _not_whole("y"))
         counts = ", ".join(f"count(*) FILTER ({part})" for part in parts)
-        known, infinite, not_binary, negative, fractional = source.query(
-            f"SELECT count({y}), {counts} FROM {source.scan}"
+        known, infinite, not_binary, negative, fractional, total = source.query(
+            f"SELECT count(y), {counts}, sum(abs(y)) FROM (SELECT {y} AS y FROM {source.scan})"
         )[0]
         key = f"outcomes[{i}].column"
         if not known:
             yield Problem("", key, f"the column {outcome.column} has no value at all.", "Name the outcome's column.")
         if infinite:
             yield Problem(
-                source.where, outcome.column, f"{_plural(infinite, 'value')} infinite.", "Leave unknown values empty."
+                source.where, outcome.column, f"{plural(infinite, 'value')} infinite.", "Leave unknown values empty."
             )
         if outcome.type == "binary" and not_binary:
-            yield Problem("", key, f"{_plural(not_binary, 'value')} neither 0 nor 1.", "Code yes as 1 and no as 0.")
+            yield Problem("", key, f"{plural(not_binary, 'value')} neither 0 nor 1.", "Code yes as 1 and no as 0.")
         if outcome.type == "count" and (negative or fractional):
-            what = f"{_plural(max(negative, fractional), 'value')} negative or not whole: not a count."
+            what = f"{plural(max(negative, fractional), 'value')} negative or not whole: not a count."
+            yield Problem("", key, what, "Set type: continuous or rate, or correct the data.")
+        elif outcome.type == "count" and known and total >= LARGEST:
+            what = f"the counts add up to {LARGEST:,} or more: too large to be counts."
             yield Problem("", key, what, "Set type: continuous or rate, or correct the data.")
 
 
@@ -100,32 +98,50 @@ class _Rule:
 
 
 class _Checks:
-    """The checks of one panel's keys, each a set-based query."""
+    """The checks of one panel's keys, each a set-based query over the columns under names of our own.
+
+    The names stand in an inner query, so that columns of the data may bear the same.
+    """
 
     def __init__(self, design: PanelDesign, source: Source) -> None:
         self.design, self.source = design, source
-        self.unit, self.cluster = source.value(design.unit), source.value(design.cluster_column)
-        self.time, self.cohort = _number(source, design.time), _number(source, design.cohort)
         self.by_unit = design.cluster_column == design.unit
+        columns = {
+            "u": source.value(design.unit),
+            "t": source.number(design.time),
+            "g": f"CAST({first_treated(source, design.cohort)} AS DOUBLE)",
+            "c": source.value(design.cluster_column),
+            "w": source.number(design.weights) if design.weights else "1.0::DOUBLE",
+        }
+        self.table = f"(SELECT {', '.join(f'{sql} AS {name}' for name, sql in columns.items())} FROM {source.scan})"
+
+    @property
+    def names_units(self) -> bool:
+        """Whether a message may name units: places, not people."""
+        return self.design.units_are == "places"
 
     def _rules(self) -> list[_Rule]:
         design = self.design
+        number_periods = "Number the periods 1, 2, 3, or use the calendar year."
+        write_first = "Write the first treated period, or leave it empty for units never treated."
         rules = [
-            _Rule(f"{self.unit} IS NULL", design.unit, "without a unit", "Fill in the unit, or drop the rows."),
-            _Rule(f"{self.time} IS NULL", design.time, "without a period", "Fill in the period, or drop the rows."),
-            _Rule(_not_whole(self.time), design.time, "with a period that is not a whole number",
-                  "Number the periods 1, 2, 3, or use the calendar year."),
-            _Rule(_not_whole(self.cohort), design.cohort, "with a first treated period that is not a whole number",
-                  "Write the first treated period, or leave it empty for units never treated."),
+            _Rule("u IS NULL", design.unit, "without a unit", "Fill in the unit, or drop the rows."),
+            _Rule("t IS NULL", design.time, "without a period", "Fill in the period, or drop the rows."),
+            _Rule(_not_whole("t"), design.time, "with a period that is not a whole number", number_periods),
+            _Rule(_too_large("t"), design.time, f"with a period of {LARGEST:,} or more, too large to be reckoned with",
+                  number_periods),
+            _Rule(_not_whole("g"), design.cohort, "with a first treated period that is not a whole number",
+                  write_first),
+            _Rule(_too_large("g"), design.cohort,
+                  f"with a first treated period of {LARGEST:,} or more, too large to be reckoned with", write_first),
         ]  # fmt: skip
         if not self.by_unit:
-            rules.append(_Rule(f"{self.cluster} IS NULL", design.cluster_column, "without a cluster",
+            rules.append(_Rule("c IS NULL", design.cluster_column, "without a cluster",
                                "Give every unit a cluster, or drop the rows."))  # fmt: skip
         if design.weights:
-            w = _number(self.source, design.weights)
-            rules.append(_Rule(f"{w} IS NULL", design.weights, "without a weight",
+            rules.append(_Rule("w IS NULL", design.weights, "without a weight",
                                "Fill in the weight; 0 leaves a row out."))  # fmt: skip
-            rules.append(_Rule(f"{w} < 0 OR isinf({w})", design.weights, "with a negative or infinite weight",
+            rules.append(_Rule("w < 0 OR isinf(w)", design.weights, "with a negative or infinite weight",
                                "Weights are zero or above."))  # fmt: skip
         return rules
 
@@ -133,22 +149,20 @@ class _Checks:
         """Rows that break a rule on their own."""
         rules = self._rules()
         counts = ", ".join(f"count(*) FILTER ({r.condition})" for r in rules)
-        for rule, count in zip(rules, self.source.query(f"SELECT {counts} FROM {self.source.scan}")[0], strict=True):
+        for rule, count in zip(rules, self.source.query(f"SELECT {counts} FROM {self.table}")[0], strict=True):
             if count:
-                what = f"{_plural(count, 'row')} {rule.what}, for example {self._examples(rule.condition, count)}."
+                what = f"{plural(count, 'row')} {rule.what}{self._examples(rule.condition, count)}."
                 yield Problem(self.source.where, rule.column, what, rule.fix)
 
     def _examples(self, condition: str, count: int) -> str:
-        rows = self.source.query(
-            f"SELECT {self.unit}, {self.source.value(self.design.time)} FROM {self.source.scan} "
-            f"WHERE {condition} ORDER BY ALL LIMIT {EXAMPLES}"
-        )
-        named = [f"{_or_empty(unit)} in {_or_empty(period)}" for unit, period in rows]
-        return _listed(named, count)
+        if not self.names_units:
+            return ""
+        rows = self.source.query(f"SELECT u, t FROM {self.table} WHERE {condition} ORDER BY 1, 2 LIMIT {EXAMPLES}")
+        return _such_as([f"{_or_empty(unit)} in {_period(period)}" for unit, period in rows], count)
 
     def units(self) -> Iterator[Problem]:
         """What is wrong across the rows of a unit, and across the units."""
-        periods = self.source.query(f"SELECT DISTINCT CAST({self.time} AS BIGINT) FROM {self.source.scan} ORDER BY 1")
+        periods = self.source.query(f"SELECT DISTINCT CAST(t AS BIGINT) FROM {self.table} ORDER BY 1")
         if len(periods) > MOST_PERIODS:
             what = f"the column {self.design.time} has {len(periods):,} different values: these are no periods."
             yield Problem("", "design.time", what, "Group the rows into years, quarters or months first.")
@@ -157,10 +171,10 @@ class _Checks:
         with connect() as connection:
             connection.execute(f"CREATE TEMP TABLE units AS {self._per_unit(times)}")
             yield from self._within_units(connection)
-            rows = connection.execute("SELECT g, count(*), bool_or(zero) FROM units GROUP BY g ORDER BY g").fetchall()
+            rows = connection.execute("SELECT g, count(*), bool_or(zero) FROM units GROUP BY 1 ORDER BY 1").fetchall()
             clusters = connection.execute("SELECT count(DISTINCT c) FROM units").fetchall()[0][0]
         zero_is_a_code = any(zero for _, _, zero in rows)
-        yield from _Adoption(times, {cohort: units for cohort, units, _ in rows}, zero_is_a_code).problems()
+        yield from Adoption(times, {cohort: units for cohort, units, _ in rows}, zero_is_a_code).problems()
         if clusters < 2:
             yield Problem("", "design.cluster", "there is one cluster only, so uncertainty cannot be reckoned.",
                           "Name a column with more clusters, or leave the key out.")  # fmt: skip
@@ -172,8 +186,7 @@ class _Checks:
             f"SELECT u, CAST(min(coalesce(g, 0)) AS BIGINT) AS g, bool_or(g = 0) AS zero, min(c) AS c, "
             f"min(coalesce(g, 0)) <> max(coalesce(g, 0)) AS moves, min(c) <> max(c) AS crosses, "
             f"count(*) > bit_count(bitstring_agg(k, 0, {len(times) - 1})) AS repeats FROM ("
-            f"SELECT {self.unit} AS u, {self.cohort} AS g, {self.cluster} AS c, k FROM {self.source.scan} "
-            f"JOIN (VALUES {index}) AS p(t, k) ON p.t = {self.time}) GROUP BY u"
+            f"SELECT u, g, c, k FROM {self.table} JOIN (VALUES {index}) AS p(period, k) ON period = t) GROUP BY 1"
         )
 
     def _within_units(self, connection: DuckDBPyConnection) -> Iterator[Problem]:
@@ -188,84 +201,31 @@ class _Checks:
         ):  # fmt: skip
             count = connection.execute(f"SELECT count(*) FROM units WHERE {condition}").fetchall()[0][0]
             if count:
-                found = connection.execute(
-                    f"SELECT u FROM units WHERE {condition} ORDER BY u LIMIT {EXAMPLES}"
-                ).fetchall()
-                named = self._repeated(count) if condition == "repeats" else _listed([u for (u,) in found], count)
-                yield Problem(self.source.where, column, f"{_plural(count, 'unit')} {what}, for example {named}.", fix)
+                named = self._units_where(connection, condition, count)
+                yield Problem(self.source.where, column, f"{plural(count, 'unit')} {what}{named}.", fix)
+
+    def _units_where(self, connection: DuckDBPyConnection, condition: str, count: int) -> str:
+        if not self.names_units:
+            return ""
+        if condition == "repeats":
+            return self._repeated(count)
+        found = connection.execute(f"SELECT u FROM units WHERE {condition} ORDER BY 1 LIMIT {EXAMPLES}").fetchall()
+        return _such_as([u for (u,) in found], count)
 
     def _repeated(self, count: int) -> str:
         rows = self.source.query(
-            f"SELECT {self.unit}, CAST({self.time} AS BIGINT), count(*) FROM {self.source.scan} "
-            f"GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT {EXAMPLES}"
+            f"SELECT u, t, count(*) FROM {self.table} GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY 1, 2 LIMIT {EXAMPLES}"
         )
-        return _listed([f"{u} in {t} ({n} rows)" for u, t, n in rows], count)
+        return _such_as([f"{u} in {_period(t)} ({n} rows)" for u, t, n in rows], count)
+
+
+def _such_as(values: Sequence[Any], count: int) -> str:
+    return f", for example {listed(values, count)}"
 
 
 def _or_empty(value: Any) -> str:
     return "(empty)" if value is None else str(value)
 
 
-@dataclass(frozen=True)
-class _Adoption:
-    """What the cohorts say about who can be compared with whom."""
-
-    times: list[int]
-    cohorts: dict[int, int]
-    zero_is_a_code: bool
-
-    def problems(self) -> Iterator[Problem]:
-        """Codes that cannot be right, units that cannot be used, and panels without a valid comparison."""
-        yield from self._codes()
-        yield from self._edges()
-        yield from self._comparison()
-
-    def _of(self, cohorts: list[int]) -> tuple[int, str]:
-        units = sum(self.cohorts[g] for g in cohorts)
-        return units, _listed(cohorts, len(cohorts))
-
-    def _codes(self) -> Iterator[Problem]:
-        first, last = self.times[0], self.times[-1]
-        early = [g for g in self.cohorts if g != 0 and g < first]
-        if early:
-            units, named = self._of(early)
-            what = f"{_plural(units, 'unit')} first treated before the first period {first} ({named})."
-            fix = (
-                f"Write {first}, the first period, for units treated from the start: they are dropped where an "
-                "untreated period is needed, and counted. Leave it empty for units never treated."
-            )
-            yield Problem("", "design.cohort", what, fix)
-        far = [g for g in self.cohorts if g > last + (last - first + 1)]
-        if far:
-            units, named = self._of(far)
-            what = f"{_plural(units, 'unit')} with the first treated period {named}, far beyond the last period {last}."
-            yield Problem("", "design.cohort", what, "Leave it empty, or write 0, for units never treated.")
-        if self.zero_is_a_code and first <= 0 <= last:
-            what = "0 means never treated, and it is a period of these data too."
-            yield _warning(what, "Number the periods from 1 if units were treated in period 0.")
-
-    def _edges(self) -> Iterator[Problem]:
-        first, last = self.times[0], self.times[-1]
-        if first in self.cohorts and first != 0:
-            what = f"{_plural(self.cohorts[first], 'unit')} treated from the first period {first} on."
-            yield _warning(what, "They have no untreated period: they are dropped where one is needed, and counted.")
-        later = [g for g in self.cohorts if last < g <= last + (last - first + 1)]
-        if later:
-            units, named = self._of(later)
-            what = f"{_plural(units, 'unit')} first treated after the last period {last} ({named})."
-            yield _warning(what, "They count as not yet treated.")
-
-    def _comparison(self) -> Iterator[Problem]:
-        first, last = self.times[0], self.times[-1]
-        treated = [g for g in self.cohorts if first < g <= last]
-        if not treated:
-            what = f"no unit starts treatment between the second period and the last ({last}): no valid comparison."
-            yield Problem("", "design.cohort", what, "Name the column with each unit's first treated period.")
-        elif not any(g == 0 or g > treated[0] for g in self.cohorts):
-            what = "no unit is never treated or treated later than the others: no valid comparison."
-            yield Problem("", "design.cohort", what, "Add units that were not treated, or not yet.")
-
-
-def _warning(what: str, fix: str) -> Problem:
-    severity: Severity = "warning"
-    return Problem("", "design.cohort", what, fix, severity)
+def _period(value: float | None) -> str:
+    return _or_empty(int(value) if value is not None and value.is_integer() else value)

@@ -24,6 +24,11 @@ def pretrends(results: ResultSet, anticipation: int = 0) -> tuple[Check, ...]:
     return (*_furthest(leads), *_largest(leads, results))
 
 
+def _behind(estimates: list[Estimate]) -> tuple[int, ...]:
+    """The numbers of units behind some estimates, each number once."""
+    return tuple(sorted({n for e in estimates for n in e.counts}))
+
+
 def _when(lead: Estimate) -> str:
     periods = -int(lead.time or 0)
     return f"{periods} period{'' if periods == 1 else 's'} before adoption"
@@ -47,18 +52,20 @@ def _furthest(leads: list[Estimate]) -> tuple[Check, ...]:
             "parallel trends: the test can miss differences that matter."
         )
     return (Check("pretrend_leads", "fail" if out else "pass", message, term="event", time=lead.time,
-                  statistic=lead.estimate, p_value=p_value, threshold=ALPHA),)  # fmt: skip
+                  statistic=lead.estimate, p_value=p_value, threshold=ALPHA,
+                  counts=_behind(tested)),)  # fmt: skip
 
 
 def _largest(leads: list[Estimate], results: ResultSet) -> tuple[Check, ...]:
-    overall = next((e.estimate for e in results.estimates if e.term == "att" and e.status == "ok"), None)
-    if not leads or not overall:
+    overall = next((e for e in results.estimates if e.term == "att" and e.status == "ok" and e.estimate), None)
+    if not leads or overall is None:
         return ()
     lead = max(leads, key=lambda e: abs(e.estimate or 0))
-    share = abs((lead.estimate or 0) / overall)
+    share = abs((lead.estimate or 0) / (overall.estimate or 1))
     message = (
         f"The largest difference before adoption ({lead.estimate:.3g}, {_when(lead)}) is {share:.0%} of the size of "
-        f"the overall effect ({overall:.3g})."
+        f"the overall effect ({overall.estimate:.3g})."
     )
     return (Check("pretrend_size", "warn" if share >= AS_LARGE else "info", message, term="event", time=lead.time,
-                  statistic=share, threshold=AS_LARGE),)  # fmt: skip
+                  statistic=share, threshold=AS_LARGE,
+                  counts=_behind([*leads, overall])),)  # fmt: skip

@@ -93,6 +93,8 @@ def _thin(rows: list[Row], profile: Profile, windows: list[float]) -> tuple[list
 
     What is left at the end that may not be shown is cut off: the curve stops at the last safe step.
     """
+    if profile.hides(rows[0]["n_risk"]):
+        return [], set(windows)
     curve = _Curve(profile, rows[0]["n_risk"])
     unsafe = set()
     start = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ ESTIMANDS = {
 CONTROLS_ONLY = "influence function, comparison units' variation only"
 LISTED = 5
 
+_Made = tuple[Estimate, tuple[Inference, ...], tuple[Check, ...]]
 Rows = tuple[tuple[Estimate, ...], tuple[Inference, ...], tuple[Check, ...]]
 
 
@@ -45,11 +46,12 @@ def figures(effects: GroupTime, rule: Rule, anticipation: int) -> Rows:
     """
     report = _Report(effects, rule)
     if not report.after.any():
-        raise NotEstimable(next(reason for k, reason in report.reasons().items() if report.post[k]))
+        k, reason = next((k, reason) for k, reason in report.reasons().items() if report.post[k])
+        raise NotEstimable(reason, report.units_behind([k]))
     made = list(report.rows())
     checks = (
-        _pretrends(effects, anticipation, report.single),
-        *_missing(effects),
+        _pretrends(report, anticipation),
+        *_missing(report),
         *_small_cohorts(report),
         *(c for _, _, check in made for c in check),
         *few_clusters(rule.n_clusters),
@@ -85,7 +87,7 @@ class _Report:
                 found[g] = int(moments.units[rows].sum())
         return found
 
-    def rows(self) -> Iterator[tuple[Estimate, tuple[Inference, ...], tuple[Check, ...]]]:
+    def rows(self) -> Iterator[_Made]:
         """Every estimate, the overall ones first, with its inference and what to say about it."""
         groups, events, periods = self._by("cohort"), self._by_event(), self._by("time")
         known = self.effects.available
@@ -93,17 +95,21 @@ class _Report:
         yield self._row("att_group", over_cohorts(self.effects, groups))
         yield self._row("att_dynamic", plain([m for e, m in events.items() if e >= 0]))
         yield self._row("att_calendar", plain(list(periods.values())))
-        for e in np.unique(self.effects.time - self.effects.cohort).tolist():
-            yield self._maybe("event", events.get(e), time=float(e))
+        cohort, time, since = self.effects.cohort, self.effects.time, self.effects.time - self.effects.cohort
+        for e in np.unique(since).tolist():
+            yield self._maybe("event", events.get(e), since == e, time=float(e))
         for g in self.effects.cohorts.tolist():
-            yield self._maybe("group", groups.get(g), group=str(g))
-        for t in np.unique(self.effects.time[self.post]).tolist():
-            yield self._maybe("calendar", periods.get(t), time=float(t))
+            yield self._maybe("group", groups.get(g), self.post & (cohort == g), group=str(g))
+        for t in np.unique(time[self.post]).tolist():
+            yield self._maybe("calendar", periods.get(t), self.post & (time == t), time=float(t))
         reasons = self.reasons()
         for k, cell in enumerate(self.effects.cells):
             mean = of_cell(self.effects, k) if known[k] else None
-            time = float(self.effects.periods[cell.period])
-            yield self._maybe("group_time", mean, reasons.get(k, ""), group=str(cell.cohort), time=time)
+            at = float(self.effects.periods[cell.period])
+            if mean is not None:
+                yield self._row("group_time", mean, group=str(cell.cohort), time=at)
+            else:
+                yield self._none("group_time", reasons[k], self.units_behind([k]), group=str(cell.cohort), time=at)
 
     def _by(self, key: str) -> dict[int, Mean]:
         """Means after adoption by `cohort` (periods weighing the same) or by `time` (cohorts by size)."""
@@ -136,17 +142,24 @@ class _Report:
             return f"No unit is left untreated in {time} to compare cohort {cell.cohort} with."
         return f"No unit to compare cohort {cell.cohort} with is observed both in {time} and in {base}."
 
-    def _maybe(
-        self, term: str, mean: Mean | None, reason: str = "", **key: Any
-    ) -> tuple[Estimate, tuple[Inference, ...], tuple[Check, ...]]:
+    def units_behind(self, cells: Sequence[int]) -> tuple[int, ...]:
+        """Numbers of units that a message about some cells tells: of their cohorts, of those compared in each."""
+        effects, kinds = self.effects, self.effects.kinds
+        found = [int(kinds.units[kinds.cohort == g].sum()) for g in np.unique(effects.cohort[list(cells)])]
+        found += [int(kinds.units[m[k]].sum()) for k in cells for m in (effects.treated, effects.control)]
+        return tuple(sorted({n for n in found if n}))
+
+    def _maybe(self, term: str, mean: Mean | None, cells: Mask, **key: Any) -> _Made:
         if mean is not None:
             return self._row(term, mean, **key)
-        row, check = not_estimable(
-            term, ESTIMANDS[term], reason or "None of the effects in it can be estimated.", **key
-        )
+        behind = self.units_behind(np.flatnonzero(cells).tolist())
+        return self._none(term, "None of the effects in it can be estimated.", behind, **key)
+
+    def _none(self, term: str, reason: str, counts: tuple[int, ...], **key: Any) -> _Made:
+        row, check = not_estimable(term, ESTIMANDS[term], reason, counts, **key)
         return row, (), (check,)
 
-    def _row(self, term: str, mean: Mean, **key: Any) -> tuple[Estimate, tuple[Inference, ...], tuple[Check, ...]]:
+    def _row(self, term: str, mean: Mean, **key: Any) -> _Made:
         counts = self._counts(mean.cells)
         if self.effects.reference[mean.cells].all():
             row = Estimate(term, ESTIMANDS[term], 0.0, status="reference", conf_level=self.rule.conf_level,
@@ -165,7 +178,7 @@ class _Report:
             "units only and is too small."
         )
         return (Check("small_cohort", "warn", message, term=row.term, time=row.time,
-                      statistic=row.n_treated_units, counts=row.counts[:1]),)  # fmt: skip
+                      statistic=row.n_treated_units, counts=row.counts),)  # fmt: skip
 
     def _counts(self, cells: Mask) -> dict[str, Any]:
         """Units, observations and clusters that some cells rest on."""
@@ -186,23 +199,27 @@ class _Report:
         }
 
 
-def _pretrends(effects: GroupTime, anticipation: int, single: dict[int, int]) -> Check:
+def _pretrends(report: _Report, anticipation: int) -> Check:
     """Joint test of the effects before adoption and its anticipation, of cohorts whose variation can be seen."""
+    effects, moments = report.effects, report.effects.moments
     before = effects.available & ~effects.reference & (effects.time < effects.cohort - anticipation)
-    tested = np.flatnonzero(before & ~np.isin(effects.cohort, sorted(single)))
-    test = joint_test(effects.att[tested], effects.covariance[np.ix_(tested, tested)])
+    tested = np.flatnonzero(before & ~np.isin(effects.cohort, sorted(report.single)))
+    test = None
+    if len(tested) < moments.n_clusters:  # else the covariance has not full rank: influences add up to zero
+        test = joint_test(effects.att[tested], effects.covariance[np.ix_(tested, tested)])
     left_out = int(before.sum()) - len(tested)
     without = f" {left_out} differences of cohorts of one unit or cluster are left out." if left_out else ""
     trusted = all(
-        enough_for_joint_test(effects.moments.clusters_among(effects.moments.cohort == g), int(n))
+        enough_for_joint_test(moments.clusters_among(moments.cohort == g), int(n))
         for g, n in zip(*np.unique(effects.cohort[tested], return_counts=True), strict=True)
     )
-    return pretrends_check(test, len(tested), trusted=trusted, without=without)
+    behind = report.units_behind(np.flatnonzero(before).tolist())
+    return pretrends_check(test, len(tested), trusted=trusted, counts=behind, without=without)
 
 
-def _missing(effects: GroupTime) -> tuple[Check, ...]:
+def _missing(report: _Report) -> tuple[Check, ...]:
     """Which effects after adoption the means leave out."""
-    post = effects.time >= effects.cohort
+    effects, post = report.effects, report.post
     lost = np.flatnonzero(post & ~effects.available).tolist()
     if not lost:
         return ()
@@ -212,7 +229,8 @@ def _missing(effects: GroupTime) -> tuple[Check, ...]:
         f"{len(lost)} of {int(post.sum())} effects after adoption cannot be estimated and are left out of the means: "
         f"{', '.join(named)}{more}."
     )
-    return (Check("cells_missing", "warn", message, term="att", statistic=len(lost)),)
+    return (Check("cells_missing", "warn", message, term="att", statistic=len(lost),
+                  counts=report.units_behind(lost)),)  # fmt: skip
 
 
 def _small_cohorts(report: _Report) -> tuple[Check, ...]:
@@ -235,5 +253,6 @@ def _small_cohorts(report: _Report) -> tuple[Check, ...]:
         f"{weight:.0%} of the weight of the overall effect lies on cohorts of one unit or cluster; its standard error "
         "leaves out how they vary."
     )
-    checks.append(Check("small_cohort", "warn", message, term="att", statistic=weight))
+    checks.append(Check("small_cohort", "warn", message, term="att", statistic=weight,
+                        counts=tuple(sorted(set(single.values())))))  # fmt: skip
     return tuple(checks)

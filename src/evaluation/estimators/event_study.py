@@ -157,7 +157,7 @@ class _Figures:
 
     def event(self, k: int) -> _Row:
         """One event time's coefficient, or why there is none."""
-        from evaluation.estimators._did import single_cluster
+        from evaluation.estimators._did import counts_of, single_cluster
 
         event = self.events[k]
         if not self.fit.identified[k]:
@@ -165,7 +165,8 @@ class _Figures:
                 f"The coefficient at {event.time} periods since adoption cannot be told apart from the other event "
                 "times, units and periods. It was left out, which sets it to zero; all others are relative to it too."
             )
-            estimate, check = not_estimable("event", BY_EVENT_TIME, reason, time=float(event.time))
+            counts = counts_of(self.moments, event.rows)["counts"]
+            estimate, check = not_estimable("event", BY_EVENT_TIME, reason, counts, time=float(event.time))
             return _Row(estimate, checks=(check,))
         estimate, inference = self._figure("event", BY_EVENT_TIME, [k], time=float(event.time))
         what = f"The coefficient at {event.time} periods since adoption"
@@ -200,6 +201,7 @@ class _Figures:
         """The joint test of the leads."""
         import numpy as np
 
+        from evaluation.estimators._did import counts_of
         from evaluation.inference.covariance import joint_test
         from evaluation.inference.rule import enough_for_joint_test, pretrends_check
 
@@ -210,4 +212,5 @@ class _Figures:
         left_out = len(leads) - len(tested)
         trusted = enough_for_joint_test(self.fit.n_clusters, len(tested))
         without = f" {left_out} seen in one cluster are left out." if left_out else ""
-        return pretrends_check(test, len(tested), trusted=trusted, without=without)
+        behind = {n for k in leads for n in counts_of(self.moments, self.events[k].rows)["counts"]}
+        return pretrends_check(test, len(tested), trusted=trusted, counts=tuple(sorted(behind)), without=without)

@@ -68,4 +68,6 @@ def of_cell(effects: GroupTime, k: int) -> Mean:
 
 def variance(effects: GroupTime, mean: Mean) -> float:
     """Variance of a mean."""
-    return float(mean.gradient @ effects.covariance @ mean.gradient)
+    used = np.flatnonzero(mean.gradient)  # most means rest on few of the cells, and a product with all is slow
+    gradient = mean.gradient[used]
+    return float(gradient @ effects.covariance[np.ix_(used, used)] @ gradient)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluation.errors import NotEstimable
 from evaluation.inference.intervals import chi_squared_p
 
 if TYPE_CHECKING:
@@ -30,7 +31,18 @@ def cr1_factor(clusters: int, observations: int, parameters: int) -> float:
     """Small-sample factor G/(G−1) · (N−1)/(N−K) of a cluster-robust variance (the default of fixest and reghdfe).
 
     `parameters` leaves out unit effects that are nested in the clusters.
+
+    Raises
+    ------
+    NotEstimable
+        With no more observations than parameters.
     """
+    if observations <= parameters:
+        raise NotEstimable(
+            f"There are {observations} observations for {parameters} coefficients and periods: too few to reckon the "
+            "uncertainty.",
+            (observations,),
+        )
     return clusters / (clusters - 1) * (observations - 1) / (observations - parameters)
 
 

@@ -8,6 +8,7 @@ Reference: Callaway and Sant'Anna (2021).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -121,17 +122,17 @@ class GroupTime:
     kinds: Kinds
     moments: PanelMoments
 
-    @property
+    @cached_property
     def cohort(self) -> Integers:
         """First treated period of each cell (K,)."""
         return np.array([c.cohort for c in self.cells], dtype=np.int64)
 
-    @property
+    @cached_property
     def time(self) -> Integers:
         """Period of each cell (K,)."""
         return self.periods[[c.period for c in self.cells]]
 
-    @property
+    @cached_property
     def available(self) -> Mask:
         """Whether a cell has an estimate (K,)."""
         return np.isfinite(self.att)

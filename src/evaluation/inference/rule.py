@@ -52,21 +52,26 @@ def few_clusters(clusters: int) -> tuple[Check, ...]:
     message = (
         f"There are only {clusters} clusters; with fewer than {ENOUGH_CLUSTERS} the intervals tend to be too narrow."
     )
-    return (Check("few_clusters", "warn", message, statistic=clusters, threshold=ENOUGH_CLUSTERS),)
+    return (Check("few_clusters", "warn", message, statistic=clusters, threshold=ENOUGH_CLUSTERS,
+                  counts=(clusters,)),)  # fmt: skip
 
 
-def pretrends_check(test: JointTest | None, differences: int, *, trusted: bool, without: str = "") -> Check:
+def pretrends_check(
+    test: JointTest | None, differences: int, *, trusted: bool, counts: tuple[int, ...], without: str = ""
+) -> Check:
     """The joint test of `differences` before adoption, in words; `without` says what it leaves out.
 
-    `trusted` says whether there are clusters enough for the test to hold its level (see `enough_for_joint_test`).
+    `trusted` says whether there are clusters enough for the test to hold its level (see `enough_for_joint_test`);
+    `counts` are the numbers of units behind the differences.
     """
     if differences == 0:
-        return Check("pretrends", "warn", f"There is no difference before adoption to test.{without}")
+        return Check("pretrends", "warn", f"There is no difference before adoption to test.{without}", counts=counts)
     if test is None:
         message = f"The clusters are too few to test {differences} differences before adoption jointly.{without}"
-        return Check("pretrends", "warn", message)
+        return Check("pretrends", "warn", message, counts=counts)
     chance = "p below 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.2g}"
-    figures: dict[str, Any] = {"statistic": test.statistic, "df": test.df, "p_value": test.p_value, "threshold": ALPHA}
+    figures: dict[str, Any] = {"statistic": test.statistic, "df": test.df, "p_value": test.p_value,
+                               "threshold": ALPHA, "counts": counts}  # fmt: skip
     tested = f"joint test of {test.df} differences, {chance}"
     if not trusted:
         message = (
