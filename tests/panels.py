@@ -39,9 +39,9 @@ def moments(frame, outcome=OUTCOME, **roles):
 
 
 def found(frame, outcomes=(OUTCOME,), **roles):
-    """What is wrong with a frame as a panel."""
+    """What is wrong with a frame as a panel, of places unless `units_are` people."""
     with TemporaryDirectory() as folder:
-        return problems(design(**roles), outcomes, source(frame, folder))
+        return problems(design(**{"units_are": "places", **roles}), outcomes, source(frame, folder))
 
 
 def estimates(results, term):

@@ -1,16 +1,11 @@
 """What panel estimators answer where the truth is known, and what they say where there is no answer."""
 
-from dataclasses import replace
-
 import numpy as np
-import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from evaluation.diagnostics.pretrends import pretrends
 from evaluation.errors import NotEstimable
 from evaluation.estimators.registry import get
-from evaluation.results import ResultSet
 from tests.panels import checks, estimates, fit, keyed, overall, simulated, two_by_two
 
 ALL = ("twfe", "event_study", "callaway_santanna")

@@ -13,6 +13,7 @@ from evaluation.data.moments import panel_moments
 from evaluation.data.panel import Panel, series
 from evaluation.errors import NotEstimable
 from evaluation.estimators.registry import get
+from evaluation.results import COUNTS
 from evaluation.study.models import Outcome
 from tests.panels import OUTCOME, design, moments, overall, simulated, source
 
@@ -194,3 +195,27 @@ def test_series_weighted_and_of_counts(tmp_path):
     assert row["estimate"] == pytest.approx(np.average(now["y"], weights=now["weight"]), rel=1e-12)
     assert row["total"] == int(now["y"].sum())
     assert raw(frame.assign(y=np.nan), tmp_path, count) == {}
+
+
+@pytest.mark.parametrize("kind", ["binary", "continuous"])
+def test_series_of_zeros_and_ones_tell_the_units_behind_each_mean(kind, tmp_path):
+    frame = simulated(weights="constant", holes=0.1)
+    frame["y"] = (frame["y"] > frame["y"].median()).astype(float).where(frame["y"].notna())
+    found = raw(frame, tmp_path, Outcome(id="b", label="B", column="y", type=kind), weights="weight")
+    for (group, time), row in found.items():
+        if group == "control":
+            now = frame[(frame["cohort"] == 0) & (frame["time"] == time)]["y"].dropna()
+            assert row[COUNTS] == (int(now.sum()), int((1 - now).sum()))
+        assert sum(row[COUNTS]) == row["n_units"]
+    assert {r[COUNTS] for r in raw(simulated(), tmp_path).values()} == {()}
+
+
+@pytest.mark.parametrize(("scale", "weight"), [(1e300, 1e200), (1e300, 1e-200), (1e-200, 1e300)])
+def test_series_of_extreme_outcomes_and_weights(scale, weight, tmp_path):
+    """The mean follows the unit of the outcome, and the unit of the weights leaves it as it is."""
+    frame = simulated(weights="constant")
+    plain = raw(frame, tmp_path, weights="weight")
+    small = frame["y"] / frame["y"].abs().max()
+    scaled = raw(frame.assign(y=small * scale, weight=frame["weight"] * weight), tmp_path, weights="weight")
+    for key, row in plain.items():
+        assert scaled[key]["estimate"] / scale * frame["y"].abs().max() == pytest.approx(row["estimate"], rel=1e-12)

@@ -19,15 +19,15 @@ def crowded(shift, upper):
     roles = {role: names[(k + shift) % len(names)] for k, role in enumerate(ROLES)}
     columns = {"unit": "unit", "time": "time", "cohort": "cohort", "cluster": "cluster", "weights": "weight",
                "outcome": "y"}  # fmt: skip
-    crowd = frame.assign(**dict.fromkeys((f"other {k}" for k in range(len(names))), 7))
     held = {roles[role]: frame[column] for role, column in columns.items()}
-    crowd = crowd[[]].assign(**{name: held.get(name, 7) for name in names})
+    crowd = frame[[]].assign(**{name: held.get(name, 7) for name in names})
     outcome = Outcome(id="outcome", label="Outcome", column=roles.pop("outcome"))
     return crowd, roles, outcome
 
 
-@pytest.mark.parametrize("upper", [False, True])
-@pytest.mark.parametrize("shift", range(len(NAMES)))
+@pytest.mark.parametrize(
+    ("shift", "upper"), [*((k, False) for k in range(len(NAMES))), *((k, True) for k in range(0, len(NAMES), 5))]
+)
 def test_columns_may_bear_any_name(shift, upper, tmp_path):
     frame, roles, outcome = crowded(shift, upper)
     plain = simulated(units=24, weights="constant")

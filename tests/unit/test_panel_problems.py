@@ -213,3 +213,65 @@ def test_all_problems_at_once():
     frame.loc[0, "weight"] = -1
     keys = [p.key for p in found(pd.concat([frame, frame.iloc[[19]]]), weights="weight")]
     assert keys == ["weight", "unit", "design.cohort", "design.cohort", "design.cohort"]
+
+
+def test_people_are_counted_and_never_named():
+    frame = sound().assign(
+        unit=lambda f: "SSN-" + f["unit"].astype(str), cluster=lambda f: "block " + f["unit"].astype(str)
+    )
+    frame.loc[[0, 5], "weight"] = -1
+    frame.loc[1, "cluster"] = "elsewhere"
+    frame.loc[[6, 7], "cohort"] = 2004
+    doubled = pd.concat([frame, frame.iloc[[16, 17]]])
+    roles = {"cluster": "cluster", "weights": "weight"}
+    told = found(doubled, units_are="people", **roles)
+    assert [p.what for p in told[:4]] == [
+        "2 rows with a negative or infinite weight.",
+        "1 unit with more than one row in a period.",
+        "1 unit with more than one first treated period.",
+        "1 unit in more than one cluster.",
+    ]
+    assert not any("SSN" in str(p) for p in told)
+    assert "SSN-1 in 2001, SSN-2 in 2001" in str(found(doubled, **roles)[0])
+
+
+def test_no_rows():
+    for empty in (sound().iloc[:0], sound().iloc[:0].astype("object")):
+        problem = only(empty)
+        assert (problem.where, problem.key) == ("", "data.path")
+        assert "the data have no rows" in problem.what
+        assert "panel.parquet" in problem.what
+
+
+@pytest.mark.parametrize("column", ["time", "cohort"])
+@pytest.mark.parametrize("value", [2.0**53, 1e30, -1e300, 2.0**63])
+def test_periods_beyond_the_whole_numbers(column, value):
+    frame = sound().astype({"time": "float64"})
+    frame.loc[frame["unit"] == 2, column] = value
+    problem = only(frame)
+    assert problem.key == column
+    assert "5 rows with a" in problem.what
+    assert "of 9,007,199,254,740,992 or more, too large" in problem.what
+
+
+def test_whole_periods_beyond_sixty_four_bits():
+    frame = sound()
+    frame["time"] = frame["time"].astype("uint64") + np.uint64(2**63)
+    assert "too large to be reckoned with" in only(frame).what
+
+
+def test_infinity_is_a_code_for_never():
+    frame = sound()
+    assert found(frame.assign(cohort=frame["cohort"].fillna(np.inf).replace(0, np.inf))) == []
+    assert found(frame.assign(cohort=frame["cohort"].fillna(np.inf).astype("float32"))) == []
+    frame.loc[0, "cohort"] = np.inf  # beside 0 in the same unit: both mean never
+    assert found(frame) == []
+    frame.loc[frame["unit"] == 4, "cohort"] = -np.inf
+    assert "not a whole number" in only(frame).what
+
+
+def test_counts_too_large_to_be_added():
+    frame = sound().assign(y=1.0)
+    frame.loc[0, "y"] = 1e300
+    problem = only(frame, outcomes=[Outcome(id="o", label="O", column="y", type="count")])
+    assert "too large to be counts" in problem.what

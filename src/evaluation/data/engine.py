@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evaluation.data.parquet import PLANTED
 from evaluation.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -38,10 +39,14 @@ def quoted(name: str) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """Parquet files read as one table. `columns` maps a column's name to its DuckDB type, or to `DURATION`."""
+    """Parquet files read as one table. `columns` maps a column's name to its DuckDB type, or to `DURATION`.
+
+    `planted` is the true effect in data that `evaluation simulate` made; None for all others.
+    """
 
     files: tuple[str, ...]
     columns: dict[str, str]
+    planted: float | None = None
 
     @property
     def where(self) -> str:
@@ -135,11 +140,12 @@ def open_source(paths: str | list[str], base: Path) -> Source:
             )
         ) from None
     columns = {str(row[0]): str(row[1]) for row in described}
-    return Source(source.files, columns | _as_written(source.where, source.files[0]))
+    types, planted = _as_written(source.where, source.files[0])
+    return Source(source.files, columns | types, planted)
 
 
-def _as_written(where: str, file: str) -> dict[str, str]:
-    """Columns whose type DuckDB does not see: it reads Arrow's durations as whole numbers of some unit.
+def _as_written(where: str, file: str) -> tuple[dict[str, str], float | None]:
+    """What DuckDB does not see: durations, which it reads as whole numbers of some unit, and a planted effect.
 
     Raises
     ------
@@ -152,7 +158,7 @@ def _as_written(where: str, file: str) -> dict[str, str]:
     try:
         schema = read_schema(file)
     except ArrowException:  # written by a tool that Arrow cannot follow: then it holds no Arrow types either
-        return {}
+        return {}, None
     folded = [name.casefold() for name in schema.names]
     first = [folded.index(name) for name in folded]
     clashes = [(schema.names[j], schema.names[i]) for i, j in enumerate(first) if i != j]
@@ -160,4 +166,6 @@ def _as_written(where: str, file: str) -> dict[str, str]:
         pairs = "; ".join(f"`{one}` and `{other}`" for one, other in clashes)
         what = f"column names must differ in more than upper and lower case: {pairs}."
         raise DataError(Problem(where, "data.path", what, "Rename one column of each pair, or leave it out."))
-    return {field.name: DURATION for field in schema if str(field.type).startswith("duration")}
+    durations = {field.name: DURATION for field in schema if str(field.type).startswith("duration")}
+    planted = (schema.metadata or {}).get(PLANTED)
+    return durations, None if planted is None else float(planted)

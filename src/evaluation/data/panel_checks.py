@@ -25,7 +25,9 @@ def problems(design: PanelDesign, outcomes: Sequence[Outcome], source: Source) -
     have the data's path and the column, with examples.
     """
     if not source.query(f"SELECT count(*) FROM {source.scan}")[0][0]:
-        return [Problem(source.where, "data.path", "the data have no rows.", "Write one row a unit and period.")]
+        return [
+            Problem("", "data.path", f"the data have no rows ({source.where}).", "Write one row a unit and period.")
+        ]
     found = list(_types(design, outcomes, source))
     if found:
         return found

@@ -10,14 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+PLANTED = b"evaluation.planted"  # the true effect in simulated data, so that no report can present them as real
 MARK = b"evaluation.made"  # in the metadata of the files written here: they may be replaced, an agency's data may not
 
 
-def write(path: Path, columns: Mapping[str, Any], *, made: str, force: bool = False) -> Path:
+def write(
+    path: Path, columns: Mapping[str, Any], *, made: str, planted: float | None = None, force: bool = False
+) -> Path:
     """Write `columns` (name to values: an array, or a pyarrow array where some are missing) and return `path`.
 
     Folders are made where needed. The file is written beside its place and moved there at the end. `made` is
-    what its metadata say it is; a file without such a mark is replaced with `force` only.
+    what its metadata say it is; a file without such a mark is replaced with `force` only. `planted` is the true
+    effect in simulated data.
 
     Raises
     ------
@@ -33,7 +37,8 @@ def write(path: Path, columns: Mapping[str, Any], *, made: str, force: bool = Fa
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.part")
     try:
-        table = pa.table(dict(columns)).replace_schema_metadata({MARK: made.encode()})
+        notes = {MARK: made.encode()} | ({} if planted is None else {PLANTED: repr(planted).encode()})
+        table = pa.table(dict(columns)).replace_schema_metadata(notes)
         pq.write_table(table, unfinished, compression="zstd")
         unfinished.replace(path)
     finally:

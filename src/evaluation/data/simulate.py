@@ -37,4 +37,4 @@ def simulate(study: Study, effect: float, out: Path, seed: int | None = None, *,
     plan = study.simulation or Simulation(effect=effect)
     generator = np.random.Generator(np.random.PCG64(plan.seed if seed is None else seed))
     make = cohort_columns if isinstance(study.design, CohortDesign) else panel_columns
-    return write(out, make(study, effect, plan, generator), made="simulated", force=force)
+    return write(out, make(study, effect, plan, generator), made="simulated", planted=effect, force=force)

@@ -98,15 +98,15 @@ def agreement(head: Headline) -> str:
 
 def truth(head: Headline) -> str:
     """For simulated studies: the planted effect beside the estimate."""
-    simulation = head.released.study.simulation
-    if simulation is None:
+    effect = head.released.planted
+    if effect is None:
         return ""
     if not head.known:
         return "These data are simulated, with an effect planted in them. This run has no estimate to hold against it."
-    planted, estimate = head.told.phrase(simulation.effect), head.told.phrase(head.estimate)
+    planted, estimate = head.told.phrase(effect), head.told.phrase(head.estimate)
     text = f"These data are simulated. The difference planted in them is {planted}; the study’s estimate is {estimate}"
     if head.interval is None:
         return text + "."
     low, high = head.interval
-    holds = low <= simulation.effect <= high
+    holds = low <= effect <= high
     return f"{text}, and its plausible range {'includes' if holds else 'does not include'} the planted value."

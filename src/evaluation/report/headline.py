@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from evaluation.report.measures import Measure, measure_of
-from evaluation.report.released import Released, main_row
-from evaluation.report.words import lower_first
+from evaluation.report.released import Released, is_hidden, main_row
 from evaluation.results import Row
 from evaluation.study.models import Analysis, Outcome
 
@@ -67,12 +67,20 @@ class Headline:
     @property
     def thing(self) -> str:
         """The outcome, for the middle of a sentence."""
-        return lower_first(self.outcome.label)
+        return self.released.mid(self.outcome.label)
 
     @property
     def program(self) -> str:
         """The program, for the middle of a sentence."""
-        return lower_first(self.released.program)
+        return self.released.mid(self.released.program)
+
+    @property
+    def name(self) -> str:
+        """What the report calls the analysis, with its window where that is not the main analysis's."""
+        name, main = self.released.analysis(self.analysis.id), main_time(self.released)
+        if not self.within or self.time == main or main is None:
+            return name
+        return f"{name} ({self.within.strip()})"
 
     @property
     def within(self) -> str:
@@ -83,8 +91,8 @@ class Headline:
 
     @property
     def doubted(self) -> bool:
-        """Whether a check of this analysis failed: then the result is told with more caution."""
-        return any(c["status"] == "fail" for c in self.released.rows("diagnostics", analysis=self.analysis.id))
+        """Whether a check speaks against this result: then it is told with more caution."""
+        return bool(doubts(self))
 
     @property
     def adjusted(self) -> bool:
@@ -99,13 +107,32 @@ def options(released: Released, analysis: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _chosen_row(released: Released, analysis: str) -> Row | None:
+def main_time(released: Released) -> float | None:
+    """The window of the study's main result; None where it has none."""
+    row = _at_own_window(released, released.study.primary.id)
+    return row["time"] if row else None
+
+
+def _at_own_window(released: Released, analysis: str) -> Row | None:
     window = options(released, analysis).get("window")
     row = main_row(released, analysis)
     if row is None or isinstance(window, bool) or not isinstance(window, int | float):
         return row
-    at_window = released.rows("estimates", analysis=analysis, term=row["term"], time=float(window))
-    return at_window[0] if at_window else row
+    return _at(released, row, float(window)) or row
+
+
+def _at(released: Released, row: Row, time: float) -> Row | None:
+    found = released.rows("estimates", analysis=row["analysis"], term=row["term"], time=time)
+    return found[0] if found else None
+
+
+def _chosen_row(released: Released, analysis: str) -> Row | None:
+    """The row an analysis is told by: at its own window, else at the main result's, so that like stands by like."""
+    row, main = _at_own_window(released, analysis), main_time(released)
+    if row is None or main is None or row["time"] is None or options(released, analysis).get("window") is not None:
+        return row
+    shared = _at(released, row, main)
+    return shared if shared and (shared["status"] == "ok" or row["status"] != "ok") else row
 
 
 def risks_beside(released: Released, row: Row) -> tuple[float, float] | None:
@@ -136,20 +163,53 @@ def headline(released: Released, analysis: Analysis | None = None) -> Headline:
 
 
 def others(released: Released, head: Headline) -> list[Headline]:
-    """The main results of the other analyses of the same outcome that produced a figure."""
-    found = [
-        headline(released, a)
-        for a in released.study.analyses
-        if a.id != head.analysis.id and a.outcome == head.analysis.outcome
-    ]
-    return [h for h in found if h.known and not _same_figure(h, head)]
+    """The main results of the other analyses of the same outcome that produced a figure of their own."""
+    kept = [head]
+    for analysis in released.study.analyses:
+        if analysis.id == head.analysis.id or analysis.outcome != head.analysis.outcome:
+            continue
+        found = headline(released, analysis)
+        if found.known and not any(_same_figure(found, k) for k in kept):
+            kept.append(found)
+    return kept[1:]
+
+
+def same_effect(one: Headline, other: Headline) -> bool:
+    """Whether two analyses estimate one and the same quantity: outcome, term, scale and window."""
+    if one.row is None or other.row is None:
+        return False
+    return all(one.row[k] == other.row[k] for k in ("outcome", "term", "scale", "time"))
 
 
 def _same_figure(one: Headline, other: Headline) -> bool:
-    """Whether two analyses report one and the same figure, as one window among several does."""
-    if one.row is None or other.row is None:
-        return False
-    return all(one.row[k] == other.row[k] for k in ("estimator", "term", "time", "estimate", "std_error"))
+    """Whether two analyses report one and the same figure, as one window among several does.
+
+    Where nobody leaves early, curves give the very difference in risk that shares give, so the method may differ.
+    """
+    return same_effect(one, other) and math.isclose(one.estimate, other.estimate, rel_tol=1e-9)
+
+
+# --------------------------------------------------------------------------- what speaks against the result
+
+NO_DOUBT = frozenset({"small_cohort", "not_estimable", "pretrend_size"})  # said in their own place, or for information
+
+
+def doubts(head: Headline) -> list[Row]:
+    """The checks that speak against a result: failed ones first, then its own warnings, then failures elsewhere.
+
+    A check of the analysis or of the study as a whole that warns or fails counts, and so does one of another
+    analysis of the same outcome that fails. One about another window than the result's does not.
+    """
+    released, own = head.released, {"", head.analysis.id}
+    same = {a.id for a in released.study.analyses if a.outcome == head.analysis.outcome}
+    checks = [c for c in released.rows("diagnostics") if c["check"] not in NO_DOUBT and not is_hidden(c)]
+    mine = [c for c in checks if c["analysis"] in own and c["status"] in {"warn", "fail"} and _about(head, c)]
+    theirs = [c for c in checks if c["analysis"] in same - own and c["status"] == "fail"]
+    return [*sorted(mine, key=lambda c: c["status"] != "fail"), *theirs]
+
+
+def _about(head: Headline, check: Row) -> bool:
+    return head.released.panel is not None or check["time"] is None or check["time"] == head.time
 
 
 # --------------------------------------------------------------------------- what "for scale" rests on
@@ -175,18 +235,48 @@ def control_risk(head: Headline) -> tuple[float, float] | None:
     return risk, last["time"]
 
 
-def starting_level(head: Headline) -> float | None:
-    """The adopters' mean outcome in the last period before each adopted, groups counted by their size."""
-    series = head.released.rows("series", outcome=head.analysis.outcome, status="ok")
-    total = size = 0.0
-    for group in sorted({r["group"] for r in series if r["group"].startswith("cohort:")}):
-        start = float(group.removeprefix("cohort:"))
-        before = [r for r in series if r["group"] == group and r["time"] < start and r["estimate"] is not None]
-        if before:
-            last = max(before, key=lambda r: float(r["time"]))
-            weight = float(last["n_units"] or 1)
-            total, size = total + weight * last["estimate"], size + weight
-    return total / size if size else None
+def anticipation(head: Headline) -> int:
+    """How many periods before adoption the main analysis sets aside."""
+    chosen = options(head.released, head.analysis.id)
+    if "anticipation" in chosen:
+        return int(chosen["anticipation"] or 0)
+    reference = chosen.get("reference")
+    return max(-int(reference) - 1, 0) if isinstance(reference, int | float) else 0
+
+
+@dataclass(frozen=True)
+class Level:
+    """The adopters' mean outcome in their base period; `late` whether every group was whole in the latest possible."""
+
+    value: float
+    late: bool
+
+
+def starting_level(head: Headline) -> Level | None:
+    """The adopters' mean outcome in the base period of each group, groups counted by their size.
+
+    The base period is the last one, before adoption and before what is set aside, in which the whole group is
+    observed. None where no group has one, or where the size of one is hidden.
+    """
+    series = head.released.rows("series", outcome=head.analysis.outcome)
+    names = sorted({r["group"] for r in series if r["group"].startswith("cohort:")})
+    bases = [_base(head, name, [r for r in series if r["group"] == name]) for name in names]
+    found = [b for b in bases if b is not None]
+    if not found or any(r["n_units"] is None for r in series if r["group"] in names):
+        return None
+    size = sum(n for n, _, _ in found)
+    return Level(sum(n * mean for n, mean, _ in found) / size, all(late for _, _, late in found))
+
+
+def _base(head: Headline, group: str, rows: list[Row]) -> tuple[int, float, bool] | None:
+    """A group's size, its mean in the base period, and whether that is the latest period it could be."""
+    size = max((r["n_units"] or 0 for r in rows), default=0)
+    latest = float(group.removeprefix("cohort:")) - 1 - anticipation(head)
+    whole = [r for r in rows if r["time"] <= latest and r["n_units"] == size and r["estimate"] is not None]
+    if not whole or not size:
+        return None
+    base = max(whole, key=lambda r: float(r["time"]))
+    return size, float(base["estimate"]), base["time"] == latest
 
 
 def comparison_level(head: Headline) -> float | None:

@@ -17,6 +17,11 @@ from evaluation.results import Row, read_tables
 from evaluation.study.models import CohortDesign, PanelDesign, Study
 
 _QUOTED = re.compile(r'"(\w+)"|`(\w+)`')
+_PERIOD = re.compile(
+    r'(?P<quoted>"[^"]*")|\bat (?P<since>-?\d+) periods? since adoption|\bat period (?P<at>\d+(?:\.\d+)?)'
+    r"|(?<!base )(?<!reference )\b(?P<word>[Pp]eriod)(?P<plural>s?)\b"
+)
+HIDDEN_MESSAGE = "Hidden by disclosure control"  # how the message of a hidden check begins
 MAIN_TERMS = ("att", "risk_difference", "rmst_difference", "arm", "rate_ratio", "risk_ratio", "odds_ratio")
 
 
@@ -50,7 +55,15 @@ class Released:
     @property
     def simulated(self) -> bool:
         """Whether the data were made by a computer."""
-        return self.study.simulation is not None
+        return self.planted is not None
+
+    @property
+    def planted(self) -> float | None:
+        """The true effect in simulated data, by the study file or by what the data say of themselves."""
+        if self.study.simulation is not None:
+            return self.study.simulation.effect
+        planted = self.provenance.get("planted_effect")
+        return None if planted is None else float(planted)
 
     @property
     def date(self) -> str:
@@ -150,16 +163,38 @@ class Released:
         found = set(self.study.labels) | {r["column"] for r in self.rows("data_quality")}
         return frozenset(found | {r["covariate"] for r in self.rows("baseline")})
 
+    def mid(self, text: str) -> str:
+        """A name from the study for the middle of a sentence: its capital stays where the study's prose keeps it."""
+        first = words.FIRST_WORD.match(text)
+        kept = first is not None and re.search(rf"[a-z,;] {re.escape(first.group())}\b", self._own_prose)
+        return text if kept else words.lower_first(text)
+
+    @cached_property
+    def _own_prose(self) -> str:
+        about = self.study.intervention
+        return " ".join((self.study.question, about.description, about.comparison or ""))
+
     def prose(self, text: str) -> str:
-        """A message from the run as a reader should meet it: columns and options by their names, short numbers."""
+        """A message from the run as a reader should meet it: columns and options by their names, short numbers,
+        the study's unit of time for its periods."""
 
         def name(match: re.Match[str]) -> str:
             word = match.group(1) or match.group(2)
-            if word in self._columns:
-                return words.lower_first(self.study.label(word))
-            return words.plain(word)
+            return self.study.label(word) if word in self._columns else words.plain(word)
 
-        return shortened(_QUOTED.sub(name, text)).strip()
+        timed = _PERIOD.sub(self._timed, text) if self.panel else text
+        return shortened(_QUOTED.sub(name, timed)).strip()
+
+    def _timed(self, match: re.Match[str]) -> str:
+        """What a message calls a period, in the study's unit of time; quoted labels stay as they are."""
+        if match["quoted"]:
+            return match.group()
+        if match["since"]:
+            return words.lower_first(self.since_adoption(float(match["since"])))
+        if match["at"]:
+            return f"in {self.period(float(match['at']))}"
+        unit = self.time_unit
+        return (words.upper_first(unit) if match["word"][0] == "P" else unit) + match["plural"]
 
     # ------------------------------------------------------------------ reasons and reliability
 
@@ -190,6 +225,11 @@ class Released:
         same_time = [c for c in checks if c["time"] == row["time"]]
         found = next(iter(exact or same_time or checks), None)
         return self.prose(found["message"]) if found else "the data hold no valid comparison"
+
+
+def is_hidden(check: Row) -> bool:
+    """Whether disclosure control hid what a check found."""
+    return check["status"] == "suppressed" or (check["message"] or "").startswith(HIDDEN_MESSAGE)
 
 
 def main_row(released: Released, analysis: str, term: str = "") -> Row | None:

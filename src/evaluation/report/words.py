@@ -53,8 +53,8 @@ ESTIMATORS = {
 }
 METHODS = {
     "risk_difference": "compares the share of people with the outcome in the two groups at a fixed time.",
-    "kaplan_meier": "follows, day by day, the share of people who have not yet had the outcome, and counts people who "
-    "leave the data early for as long as they were seen.",
+    "kaplan_meier": "follows over time the share of people who have not yet had the outcome, and counts people who leave "
+    "the data early for as long as they were seen.",
     "cumulative_incidence": "follows the share of people who have had the outcome, allowing for other events that "
     "rule it out.",
     "cox": "compares, at every moment, how often people who have not yet had the outcome come to have it, holding the "
@@ -224,9 +224,18 @@ def upper_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+FIRST_WORD = re.compile(r"[\w’']+")
+PROPER = frozenset(
+    "African American Asian Black Christian Hispanic Indian Indigenous Latina Latino Medicaid Medicare Narcan Native "
+    "White".split()
+)
+
+
 def lower_first(text: str) -> str:
-    """For mid-sentence use; names and acronyms (a capital later on) keep their capital."""
-    return text if re.search(r"[A-Z]", text[1:]) else text[:1].lower() + text[1:]
+    """For mid-sentence use; names and acronyms (a capital later on, or one of `PROPER`) keep their capital."""
+    first = FIRST_WORD.match(text)
+    kept = re.search(r"[A-Z]", text[1:]) or (first and first.group() in PROPER)
+    return text if kept else text[:1].lower() + text[1:]
 
 
 def counted(n: float, singular: str, plural: str = "") -> str:

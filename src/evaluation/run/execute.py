@@ -113,12 +113,15 @@ def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progres
     people = not isinstance(study.design, PanelDesign) or study.design.units_are == "people"
     released = release(study.study, full, profile, people=people)
     seed = study.simulation.seed if study.simulation else None  # no analysis draws random numbers
+    planted = study.simulation.effect if study.simulation else plan.source.planted
     folder = save(
         out / study.study,
         study_text=plan.file.text,
         released=released.tables,
         full=None if profile == "none" else full,
-        provenance=provenance(plan.file.text, plan.source.files, seed=seed, engine=engine, started=started),
+        provenance=provenance(
+            plan.file.text, plan.source.files, seed=seed, planted=planted, engine=engine, started=started
+        ),
     )
     shown = sum(r["status"] == "ok" for r in released.tables["estimates"])
     return RunResult(

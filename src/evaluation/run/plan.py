@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from evaluation.errors import EvaluationError, Problem, StudyError
 from evaluation.study.document import Document, Loc, in_file_order
 from evaluation.study.load import Draft, StudyFile, read
+from evaluation.study.starter import left_as_they_were
 
 if TYPE_CHECKING:
     from evaluation.data.engine import Source
@@ -87,9 +88,11 @@ def _examine(draft: Draft) -> _Examined:
     found = {i: chosen(document, i, design and design.type) for i, _ in document.entries("analyses")}
     estimators = {i: estimator for i, (estimator, _) in found.items() if estimator is not None}
     problems = [*draft.problems, *_kind(document), *(p for _, wrong in found.values() for p in wrong)]
-    source, unreadable = _opened(draft)
+    problems += left_as_they_were(document)
+    source, about_it = _opened(draft)
+    problems += about_it
     if source is None:
-        return _Examined(draft.file, None, estimators, (*problems, *unreadable))
+        return _Examined(draft.file, None, estimators, tuple(problems))
     in_data, no_comparison = _held_against(draft, design, estimators, source)
     return _Examined(draft.file, source, estimators, (*problems, *in_data), tuple(no_comparison))
 
@@ -113,13 +116,23 @@ def _opened(draft: Draft) -> tuple[Source | None, list[Problem]]:
     if data is None or not data.path or data.store:
         return None, []
     try:
-        return open_source(data.path, draft.document.path.parent), []
+        source = open_source(data.path, draft.document.path.parent)
+        return source, _simulated(draft, source)
     except EvaluationError as error:
         loc: Loc = ("data", "path")
         hint = (
             " `evaluation examples` writes the data of the studies shipped." if SHIPPED_DATA in str(data.path) else ""
         )
         return None, [draft.document.problem(loc, f"{p.where}: {p.what}", p.fix + hint) for p in error.problems]
+
+
+def _simulated(draft: Draft, source: Source) -> list[Problem]:
+    """Simulated data in a study that does not say so: the reports will say it all the same."""
+    if source.planted is None or draft.document.at(("simulation",)) is not None:
+        return []
+    what = f"{source.where} holds simulated data with a planted effect of {source.planted:g}; every report will say so."
+    fix = f"To say it in the study file too, add: simulation: {{effect: {source.planted:g}}}."
+    return [draft.document.problem(("data", "path"), what, fix, severity="warning")]
 
 
 def _held_against(

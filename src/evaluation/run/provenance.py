@@ -41,7 +41,7 @@ def run_id(study_hash: str, started: datetime) -> str:
 
 
 def provenance(
-    study_text: str, files: tuple[str, ...], *, seed: int | None, engine: str, started: datetime
+    study_text: str, files: tuple[str, ...], *, seed: int | None, planted: float | None, engine: str, started: datetime
 ) -> dict[str, Any]:
     """The content of `provenance.json`; `times` is all that differs between equal runs.
 
@@ -55,6 +55,7 @@ def provenance(
         "code": {"evaluation": evaluation.__version__, "python": platform.python_version(), "packages": _versions()},
         "engine": engine,
         "seed": seed,
+        "planted_effect": planted,
         "times": {
             "run": run_id(study_hash, started),
             "started": started.isoformat(),

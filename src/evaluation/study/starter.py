@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 from evaluation.errors import Problem, UsageError
+from evaluation.study.document import Document, Loc
 from evaluation.study.spelling import slug
 
 _HEAD = """\
@@ -167,6 +168,28 @@ _WORDS = {
         "periods": "",
     },
 }
+
+
+# Texts of the starter that would read as nonsense in a report.
+PLACEHOLDERS = (
+    "Title of the report",
+    "Name of the program",
+    "One paragraph that a funder understands: what was done, by whom, for whom, where, and since when.",
+    "What the others had instead",
+    "What the report calls the outcome",
+)
+
+
+def left_as_they_were(document: Document) -> list[Problem]:
+    """A warning for each text that still stands as the starter wrote it, and that the report would print."""
+    places: list[Loc] = [("title",), *(("intervention", key) for key in ("name", "description", "comparison"))]
+    places += [("outcomes", i, "label") for i, _ in document.entries("outcomes")]
+    what = "still says what the starter file said; the report would print it."
+    return [
+        document.problem(place, what, "Put your own words.", severity="warning")
+        for place in places
+        if str(document.at(place)).strip() in PLACEHOLDERS
+    ]
 
 
 def starter(name: str, design: Literal["panel", "cohort"]) -> str:
