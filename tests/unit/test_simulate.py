@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from evaluation.data.engine import open_source
 from evaluation.data.simulate import simulate
 from evaluation.data.simulate_cohort import potential
 from evaluation.data.simulate_covariates import draw, risk_score, shape
@@ -292,3 +293,8 @@ def test_counts_and_shares_carry_the_effect_in_their_means(kind, tmp_path):
 def test_an_outcome_driven_below_zero_is_refused(tmp_path):
     with pytest.raises(DataError, match="means from"):
         simulate(panel(kind="count"), -12.0, tmp_path / "made.parquet")
+
+
+def test_the_data_say_that_they_are_simulated_and_with_which_effect(tmp_path):
+    path = simulate(cohort(), -0.1, tmp_path / "x.parquet")
+    assert open_source(str(path), tmp_path).planted == -0.1

@@ -40,13 +40,24 @@ def written(request, tmp_path):
 
 
 def test_check_accepts_a_starter_once_its_data_are_there(written):
-    assert check(written) == []
+    problems = check(written)
+    assert {p.severity for p in problems} == {"warning"}
+    assert all("starter" in p.what for p in problems)
     assert [a.role for a, _ in plan(written).analyses] == ["primary", "secondary", "sensitivity"]
 
 
 def test_without_data_the_path_is_all_that_is_wrong(written):
     (written.parent.parent / "data" / "demo.parquet").unlink()
-    assert [p.key for p in check(written)] == ["data.path"]
+    assert [p.key for p in check(written) if p.severity == "error"] == ["data.path"]
+
+
+def test_texts_left_as_the_starter_wrote_them_are_warned_about(written):
+    keys = {p.key for p in check(written)}
+    assert keys == {"title", "intervention.name", "intervention.description", "intervention.comparison",
+                    "outcomes[0].label"}  # fmt: skip
+    text = written.read_text(encoding="utf-8").replace("Title of the report", "Aid and arrest")
+    written.write_text(text, encoding="utf-8")
+    assert "title" not in {p.key for p in check(written)}
 
 
 def test_every_key_there_is_stands_in_the_starter(written):

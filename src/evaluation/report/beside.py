@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from evaluation.report.headline import Headline, others
+from evaluation.report.headline import Headline, others, same_effect
+from evaluation.report.measures import MDE
 from evaluation.report.numbers import listing, number
-from evaluation.report.words import counted
 
 NEAR = (0.03, 0.07)  # p-values said to be just above or just below a limit of 0.05
 
@@ -17,6 +17,20 @@ def detectable(head: Headline) -> str:
     return (
         f"A study of this size can reliably pick up a true difference of about {reach} or more. It would often miss a "
         "smaller one."
+    )
+
+
+def exaggerated(head: Headline) -> str:
+    """Said of a settled result that is smaller than what a study of this size can reliably pick up (Gelman and
+    Carlin, 2014): such a result is found where chance has made it large."""
+    if not head.clear or head.row is None or not head.row["std_error"]:
+        return ""
+    if abs(head.estimate - head.told.null) >= MDE * head.row["std_error"]:
+        return ""
+    reach = head.told.detectable(head.row["std_error"])
+    return (
+        f"The difference found is smaller than what a study of this size can reliably pick up (about {reach}). Results "
+        "found by a study this size tend to be too large."
     )
 
 
@@ -68,32 +82,79 @@ def straddle_note(head: Headline) -> str:
     if not found:
         return ""
     side, name = "leaves out" if head.clear else "includes", head.told.name
-    return (
-        f"This is a borderline result. The plausible range of the {name} {side} no difference, but {listing(found)}. "
-        f"Our conclusion follows the measure the study named as its main one, the {name}."
+    text = f"The plausible range of the {name} {side} no difference, but {', and '.join(found)}."
+    crossing = [h for h in others(head.released, head) if h.clear != head.clear and same_effect(h, head) and h.interval]
+    more = [_range_of(h) for h in crossing if head.clear]
+    return " ".join(
+        [
+            "This is a borderline result.",
+            text,
+            *more,
+            f"Our conclusion follows the measure the study named as its main one, the {name}.",
+        ]
     )
+
+
+def _range_of(other: Headline) -> str:
+    assert other.interval is not None  # noqa: S101 - narrows the type
+    shown = other.told.span(*other.interval)
+    return f"The plausible range of the analysis “{other.name}” ({shown}) includes no difference."
+
+
+def borderline(head: Headline) -> str:
+    """The straddling in a line, for the box of the main result."""
+    if not straddles(head):
+        return ""
+    return f"Other ways of measuring the same result {'do not ' if head.clear else ''}leave out no difference."
 
 
 # --------------------------------------------------------------------------- other analyses, planted truth
 
 
 def agreement(head: Headline) -> str:
-    """How the other analyses of the same outcome compare."""
+    """How the other analyses of the same outcome compare; directions only where the main result has one."""
     rest = others(head.released, head)
     if not head.known or not rest:
         return ""
+    return _directions(head, rest) if head.clear else _also_open(rest)
+
+
+def _all_of(n: int) -> str:
+    """`The other analysis`, `Both other analyses`, `All 3 other analyses`."""
+    return {1: "The other analysis", 2: "Both other analyses"}.get(n, f"All {n} other analyses")
+
+
+def _also_open(rest: list[Headline]) -> str:
+    clear, n = [h for h in rest if h.clear], len(rest)
+    if not clear:
+        return f"{_all_of(n)} of this outcome leave{'s' if n == 1 else ''} the question open, too."
+    return f"The plausible range leaves out no difference in {len(clear)} of the {n} other analyses: {_named(clear)}."
+
+
+def _directions(head: Headline, rest: list[Headline]) -> str:
     sign, n = head.told.good(head.estimate), len(rest)
     same = sum(h.told.good(h.estimate) == sign for h in rest)
-    point = f"point{'s' if same == 1 else ''} the same way"
     if same == n:
-        text = f"{'The other analysis' if n == 1 else f'All {n} other analyses'} of this outcome {point}."
+        text = f"{_all_of(n)} of this outcome point{'s' if n == 1 else ''} the same way."
+    elif n == 1:
+        text = "The other analysis of this outcome does not point the same way."
     else:
-        text = f"Of {counted(n, 'other analysis', 'other analyses')} of this outcome, {same or 'none'} {point}."
-    wide = sum(not h.clear for h in rest)
-    if not wide:
-        return text
-    which = "Its plausible range" if n == 1 else f"The plausible range{'s' if wide > 1 else ''} of {wide} of them"
-    return f"{text} {which} include{'s' if wide == 1 else ''} no difference."
+        point = f"{same or 'none'} point{'s' if same == 1 else ''}"
+        text = f"Of the {n} other analyses of this outcome, {point} the same way."
+    wide = [h for h in rest if not h.clear]
+    return f"{text} {_wide(wide, n)}" if wide else text
+
+
+def _wide(wide: list[Headline], n: int) -> str:
+    if len(wide) == n:
+        return f"{'Its plausible range includes' if n == 1 else 'Their plausible ranges all include'} no difference."
+    if len(wide) == 1:
+        return f"The plausible range of one of them includes no difference: {_named(wide)}."
+    return f"The plausible ranges of {len(wide)} of them include no difference: {_named(wide)}."
+
+
+def _named(heads: list[Headline]) -> str:
+    return listing([f"“{h.name}”" for h in heads])
 
 
 def truth(head: Headline) -> str:

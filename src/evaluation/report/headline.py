@@ -186,6 +186,8 @@ def _same_figure(one: Headline, other: Headline) -> bool:
 
     Where nobody leaves early, curves give the very difference in risk that shares give, so the method may differ.
     """
+    if not (one.known and other.known):
+        return False
     return same_effect(one, other) and math.isclose(one.estimate, other.estimate, rel_tol=1e-9)
 
 

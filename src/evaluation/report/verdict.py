@@ -6,9 +6,9 @@ risk without the program; words of cause only where people were assigned by chan
 
 from __future__ import annotations
 
-from evaluation.report.headline import Headline, comparison_level, control_risk, starting_level
+from evaluation.report.headline import Headline, anticipation, comparison_level, control_risk, doubts, starting_level
 from evaluation.report.numbers import number, per
-from evaluation.report.words import upper_first
+from evaluation.report.words import CHECKS, named, upper_first
 
 UNKNOWN = {
     "suppressed": "The main result is hidden to protect people’s privacy.",
@@ -28,6 +28,11 @@ def _clear(head: Headline) -> str:
     up = head.told.size(head.estimate) > 0
     if head.released.panel:
         way = head.told.up if up else head.told.down
+        if head.doubted:
+            return (
+                f"{head.outcome.label} came out {way} than the change in the comparison {head.released.people} would "
+                f"lead us to expect. This may not be due to {head.program}."
+            )
         return f"{head.outcome.label} came out {way} than we would expect without {head.program}."
     if head.told.kind == "time":
         change = f"a {'longer' if up else 'shorter'} time without {head.thing}"
@@ -37,14 +42,15 @@ def _clear(head: Headline) -> str:
     if _causal(head):
         change = "raised" if up else "lowered"
         return f"Being offered {head.program} {change} the chance of {head.thing}{head.within}."
-    return (
+    text = (
         f"People in the program group had a {'higher' if up else 'lower'} chance of {head.thing}{head.within} "
         "than people in the comparison group."
     )
+    return f"{text} This may not be due to {head.program}." if head.doubted else text
 
 
 def _causal(head: Headline) -> bool:
-    """Whether words of cause are earned: chance assigned the groups, and no check of the analysis failed."""
+    """Whether words of cause are earned: chance assigned the groups, and no check speaks against the result."""
     return head.released.randomised and not head.doubted
 
 
@@ -59,8 +65,28 @@ def _cannot_tell(head: Headline) -> str:
 
 
 def caution(head: Headline) -> str:
-    """Said where a figure is known but a check of its analysis failed."""
-    return "A check of this analysis failed, so read the result with caution." if head.known and head.doubted else ""
+    """Said where a figure is known but a check speaks against it: which check, of which analysis."""
+    found = doubts(head) if head.known else []
+    if not found:
+        return ""
+    first = found[0]
+    name, released = named(CHECKS, first["check"]), head.released
+    outcome = "failed" if first["status"] == "fail" else "raises doubt"
+    where = f", analysis “{released.analysis(first['analysis'])}”" if first["analysis"] != head.analysis.id else ""
+    return f"Read this result with caution: a check {outcome} ({name}{where if first['analysis'] else ''})."
+
+
+def set_aside(head: Headline) -> str:
+    """For a panel: which periods just before adoption are no evidence, and why; empty where none are set aside."""
+    n = anticipation(head) if head.released.panel else 0
+    if not n:
+        return ""
+    unit = head.released.time_unit
+    which = f"The {unit} just before adoption is" if n == 1 else f"The {n} {unit}s just before adoption are"
+    return (
+        f"{which} set aside: adoption may have begun to work by then, or the first treated {unit} was only partly "
+        f"treated. {'It is' if n == 1 else 'They are'} no evidence on whether paths were similar."
+    )
 
 
 def direction(head: Headline) -> str:
@@ -140,8 +166,17 @@ def for_scale(head: Headline) -> str:
             f"For scale: in the comparison group, records show {head.thing} within {head.released.span(time)} for "
             f"{per(100 * risk)} of every 100."
         )
-    people, level = head.released.people, starting_level(head)
-    if level is not None:
-        return f"For scale: in the last period before adoption, the average in adopting {people} was {number(level)}."
+    people, start = head.released.people, starting_level(head)
+    if start is not None:
+        when = _base_period(head, exact=start.late)
+        return f"For scale: in {when}, the average in adopting {people} was {number(start.value)}."
     level = comparison_level(head)
     return "" if level is None else f"For scale: the average in the comparison {people} was {number(level)}."
+
+
+def _base_period(head: Headline, *, exact: bool) -> str:
+    """`the year before adoption (the base period)`, or how far before it where periods are set aside or missing."""
+    released, n = head.released, 1 + anticipation(head)
+    if n == 1 and exact:
+        return f"the {released.time_unit} before adoption (the base period)"
+    return f"the base period, {released.span(n)}{'' if exact else ' or more'} before adoption"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from evaluation.report.headline import Headline
+from evaluation.report.headline import NO_DOUBT, Headline, doubts
 from evaluation.report.markdown import NOTHING, Table, paragraphs
-from evaluation.report.numbers import number, p_cell
-from evaluation.report.released import Released
+from evaluation.report.numbers import listing, number, p_cell
+from evaluation.report.released import Released, is_hidden
 from evaluation.report.words import (
     CHECK_STATUS,
     CHECKS,
     HIDDEN,
     P_VALUE,
     STATUS,
+    TERMS,
     WHY_HIDDEN,
     counted,
     lower_first,
@@ -24,7 +25,7 @@ from evaluation.results import Row
 SILENT = frozenset({"small_cohort", "not_estimable"})  # said elsewhere, in their own place
 
 CAPTION = "Checks of the data and the methods"
-TESTS = frozenset({"log_rank"})  # not a pass or a fail, but a result
+TESTS = frozenset({"log_rank", "pretrend_size"})  # not a pass or a fail, but a result
 
 
 def _sentence(released: Released, text: str) -> str:
@@ -32,43 +33,73 @@ def _sentence(released: Released, text: str) -> str:
     return shown if shown.endswith((".", "!", "?")) else shown + "."
 
 
-def reader_checks(released: Released, limit: int) -> list[tuple[str, str]]:
-    """What the main analysis's checks say (at most `limit` doubts in words), and how the others came out."""
-    checks = [c for c in released.rows("diagnostics") if c["check"] not in SILENT and c["status"] != "info"]
-    main = [c for c in checks if c["analysis"] in {"", released.study.primary.id}]
+def reader_checks(head: Headline, limit: int) -> list[tuple[str, str]]:
+    """What the main analysis's checks say (at most `limit` doubts in words), and how the others came out.
+
+    A check counts once an analysis, however many groups, characteristics or times it was made for.
+    """
+    released = head.released
+    kept = [c for c in released.rows("diagnostics") if c["check"] not in NO_DOUBT and not is_hidden(c)]
+    checks = [c for c in kept if c["status"] != "info"]
+    main = [c for c in checks if c["analysis"] in {"", head.analysis.id}]
     rest = [c for c in checks if c not in main]
-    said = " ".join(s for s in (_main_checks(released, main, limit), _other_checks(rest, alone=not main)) if s)
-    return [("Checks.", said)] if said else []
+    said = [_main_checks(head, main, limit), *_failed_elsewhere(head), _other_checks(released, rest)]
+    return [("Checks.", " ".join(s for s in said if s))]
 
 
-def _main_checks(released: Released, checks: list[Row], limit: int) -> str:
-    if not checks:
-        return ""
-    doubts = sorted((c for c in checks if c["status"] != "pass"), key=lambda c: c["status"] != "fail")
-    n = len(checks)
-    if not doubts:
+def _kinds(checks: list[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Checks by analysis and kind, in the order of the table."""
+    kinds: dict[tuple[str, str], list[Row]] = {}
+    for c in checks:
+        kinds.setdefault((c["analysis"], c["check"]), []).append(c)
+    return kinds
+
+
+def _doubtful(checks: list[Row]) -> bool:
+    return any(c["status"] != "pass" for c in checks)
+
+
+def _main_checks(head: Headline, checks: list[Row], limit: int) -> str:
+    released, kinds = head.released, _kinds(checks)
+    if not kinds:
+        return "No check was made on the main analysis."
+    n, bad = len(kinds), [k for k, cs in kinds.items() if _doubtful(cs)]
+    if not bad:
         return f"{_of(n, n)} of the main analysis raised no doubt."
-    messages = list(dict.fromkeys(_sentence(released, c["message"]) for c in doubts))
-    more = f" The full report lists {len(messages) - limit} more." if len(messages) > limit else ""
-    lead = f"{_of(len(doubts), n)} of the main analysis raise{'s' if len(doubts) == 1 else ''} doubt."
-    return f"{lead} {' '.join(messages[:limit])}{more}"
+    doubtful = sorted((c for c in checks if c["status"] != "pass"), key=lambda c: c["status"] != "fail")
+    messages = list(dict.fromkeys(_sentence(released, c["message"]) for c in doubtful))
+    names = listing(list(dict.fromkeys(named(CHECKS, c["check"]) for c in doubtful)))
+    lead = f"{_of(len(bad), n)} of the main analysis raise{'s' if len(bad) == 1 else ''} doubt: {names}."
+    return f"{lead} {' '.join(messages[:limit])}"
 
 
 def _of(some: int, n: int) -> str:
-    """`The one check`, `All 6 checks`, `2 of the 6 checks`."""
+    """`The one check`, `Both checks`, `All 6 checks`, `2 of the 6 checks`."""
     if n == 1:
         return "The one check"
-    return f"All {n} checks" if some == n else f"{some} of the {n} checks"
+    return ("Both checks" if n == 2 else f"All {n} checks") if some == n else f"{some} of the {n} checks"
 
 
-def _other_checks(checks: list[Row], *, alone: bool) -> str:
-    if not checks:
+def _failed_elsewhere(head: Headline) -> list[str]:
+    """The failed checks of other analyses of the same outcome, in words."""
+    released = head.released
+    found = [c for c in doubts(head) if c["analysis"] not in {"", head.analysis.id}]
+    return [
+        f"The check “{named(CHECKS, cs[0]['check'])}” of the analysis “{released.analysis(analysis)}” failed: "
+        f"{_sentence(released, cs[0]['message'])}"
+        for (analysis, _), cs in _kinds(found).items()
+    ]
+
+
+def _other_checks(released: Released, checks: list[Row]) -> str:
+    kinds = _kinds(checks)
+    if not kinds:
         return ""
-    doubts, n = sum(c["status"] != "pass" for c in checks), len(checks)
-    whose = "made on other analyses" if alone else "of other analyses"
-    if not doubts:
-        return f"{_of(n, n)} {whose} raised no doubt."
-    return f"{_of(doubts, n)} {whose} raise{'s' if doubts == 1 else ''} doubt; see the full report."
+    bad, n = [k for k, cs in kinds.items() if _doubtful(cs)], len(kinds)
+    if not bad:
+        return f"{_of(n, n)} of other analyses raised no doubt."
+    names = list(dict.fromkeys(f"{named(CHECKS, check)} ({released.analysis(a)})" for a, check in bad))
+    return f"{_of(len(bad), n)} of other analyses raise{'s' if len(bad) == 1 else ''} doubt: {listing(names)}."
 
 
 def checks_table(released: Released, *, numbers: bool = False) -> str:
@@ -112,12 +143,19 @@ def _about(released: Released, checks: list[Row]) -> str:
 
 def _place(released: Released, check: Row) -> str:
     if check["term"] in {"group_time", "event", "calendar"} or (check["term"] and not check["group"]):
-        return lower_first(released.term(check))
+        return lower_first(released.term(check)) if check["term"] in TERMS else released.term(check)
     return released.group(check["group"]) if check["group"] else ""
 
 
 def _came_out(released: Released, check: Row) -> list[str]:
-    return [released.analysis(check["analysis"]), CHECK_STATUS.get(check["status"], plain(check["status"]))]
+    return [released.analysis(check["analysis"]), _result(check)]
+
+
+def _result(check: Row) -> str:
+    if is_hidden(check):
+        return upper_first(HIDDEN)
+    status = "info" if check["check"] == "pretrend_size" else check["status"]
+    return CHECK_STATUS.get(status, plain(status))
 
 
 def _shown(value: float | None) -> str:
@@ -140,9 +178,24 @@ def dropped(head: Headline) -> str:
         return ""
     if any(r["n_dropped"] is None for r in rows):
         return "Some records left the data before the main analysis; how many is hidden to protect privacy."
-    said = [f"{_lost(head.released, r)}: {lower_first(_reason(head.released, r))}" for r in rows[:3]]
-    more = " and others" if len(rows) > 3 else ""
-    return f"Before the main analysis these left the data. {'; '.join(said)}{more}."
+    said = [_left_out(head.released, r) for r in rows[:3]]
+    more = "; and others" if len(rows) > 3 else ""
+    return f"Not used in the main analysis: {'; '.join(said)}{more}."
+
+
+def _left_out(released: Released, row: Row) -> str:
+    """One loss in plain words: `53 people with no record of “Earlier arrests”`."""
+    lost, reason = _lost(released, row), lower_first(_reason(released, row)).rstrip(".")
+    if row["step"] == "missing_outcome":
+        return f"{lost} without a value of the outcome"
+    if row["step"] == "always_treated":
+        return (
+            f"{lost} treated, or about to be, from the first {released.time_unit} on, so with nothing before to compare"
+        )
+    column = row["step"].removeprefix("missing_")
+    if column != row["step"] and column in released.study.labels:
+        return f"{lost} with no record of “{released.study.label(column)}”"
+    return f"{lost} {reason}" if reason.startswith(("followed ", "treated ")) else f"{lost} ({reason})"
 
 
 def _reason(released: Released, row: Row) -> str:
@@ -188,32 +241,33 @@ def _count(n: int | None) -> str:
 
 
 def hidden_rows(released: Released) -> int:
-    """How many rows of the results disclosure control hid or changed; merged points of curves are not counted."""
-    return sum(r["n_suppressed"] or 0 for r in released.rows("suppression") if r["table"] != "curve")
+    """How many rows of the results disclosure control hid or made coarser, points of curves included."""
+    if released.study.disclosure.profile == "none":
+        return 0
+    return sum(r["n_suppressed"] or 0 for r in released.rows("suppression"))
 
 
-def coarser_curves(released: Released) -> str:
-    """A sentence where points of the curves were merged; else empty."""
+def hidden_sentence(released: Released) -> str:
+    """How many rows were hidden or made coarser, and how many of them are points of curves."""
+    hidden = hidden_rows(released)
     merged = sum(r["n_suppressed"] or 0 for r in released.rows("suppression", table="curve"))
+    text = f"{counted(hidden, 'row')} of the results {'was' if hidden == 1 else 'were'} hidden or made coarser."
+    if not merged:
+        return text
+    points = f"{'All' if merged == hidden else f'{merged:,}'} of them {'is' if merged == 1 < hidden else 'are'}"
     return (
-        "The curves are drawn in coarser steps than the data hold, so that no step rests on a few people."
-        if merged
-        else ""
+        f"{text} {points} points of curves, which are drawn in coarser steps than the data hold, so that no step rests "
+        "on a few people."
     )
 
 
 def hidden_text(released: Released) -> str:
     """What was hidden and why, or that nothing was."""
-    hidden, coarser = hidden_rows(released), coarser_curves(released)
-    profile = released.study.disclosure.profile
-    if profile == "none":
-        return paragraphs("These are public aggregate data. Nothing was hidden.")
-    if not hidden:
-        return paragraphs(
-            f"Every result was held against the disclosure rule. No figure had to be hidden. {coarser}".strip()
-        )
-    lead = f"{counted(hidden, 'row')} of the results {'was' if hidden == 1 else 'were'} hidden or made coarser."
-    return paragraphs(f"{lead} {WHY_HIDDEN} {coarser}".strip())
+    if released.study.disclosure.profile == "none":
+        return paragraphs("The study applies no disclosure rule to these data. Nothing was hidden.")
+    if not hidden_rows(released):
+        return paragraphs("Every result was held against the disclosure rule. No figure had to be hidden.")
+    return paragraphs(f"{hidden_sentence(released)} {WHY_HIDDEN}")
 
 
 def suppression_table(released: Released) -> str:

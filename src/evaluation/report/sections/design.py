@@ -7,7 +7,7 @@ from evaluation.report.markdown import NOTHING, Table, escape, paragraphs
 from evaluation.report.numbers import listing, number, percent
 from evaluation.report.released import Released
 from evaluation.report.sections.summary import assumption
-from evaluation.report.words import DATA_ROLES, HIDDEN, METHODS, counted, lower_first, named, upper_first
+from evaluation.report.words import DATA_ROLES, HIDDEN, METHODS, counted, named, upper_first
 from evaluation.results import Row
 from evaluation.study.models import CohortDesign, PanelDesign
 
@@ -31,7 +31,7 @@ def logic_model(released: Released) -> str:
     header = [title + (" →" if i < len(parts) else "") for i, (title, _) in enumerate(parts, 1)]
     longest = max(len(items) for _, items in parts)
     rows = [[upper_first(items[i]) if i < len(items) else "" for _, items in parts] for i in range(longest)]
-    caption = f"How {lower_first(released.program)} is meant to work"
+    caption = f"How {released.mid(released.program)} is meant to work"
     return Table("logic", caption, header, "l" * len(parts), rows).markdown()
 
 
@@ -86,13 +86,13 @@ def method(head: Headline) -> str:
     covariates = options(released, head.analysis.id).get("covariates")
     if head.adjusted or (isinstance(covariates, list) and covariates):
         adjusted = f"It takes into account {_adjusted_for(released, covariates)}."
-    title, text = assumption(released)
+    title, text = assumption(head)
     return paragraphs(f"{lead} {adjusted}".strip()) + f"\n**{escape(title)}** {escape(text)}\n"
 
 
 def _adjusted_for(released: Released, covariates: object) -> str:
     if isinstance(covariates, list) and covariates:
-        return listing([lower_first(released.study.label(str(c))) for c in covariates])
+        return listing([released.study.label(str(c)) for c in covariates])
     return "the characteristics recorded before the program"
 
 
@@ -182,7 +182,7 @@ def balance(released: Released) -> str:
         if released.panel:
             return paragraphs(_panel_sample(released))
         return paragraphs("No table of characteristics before the program was released.")
-    large = [lower_first(released.study.label(c)) for c, v in smds.items() if abs(v) >= LARGE_SMD]
+    large = [released.study.label(c) for c, v in smds.items() if abs(v) >= LARGE_SMD]
     known = counted(len(smds), "characteristic")
     if large:
         text = f"They differ by 0.1 standard deviations or more in {len(large)} of {known}: {listing(large)}."
@@ -196,5 +196,4 @@ def _panel_sample(released: Released) -> str:
     if row is None or row["n_units"] is None:
         return f"How many {released.people} were compared was not released."
     treated = f"; {row['n_treated_units']:,} of them adopted" if row["n_treated_units"] else ""
-    observed = f" They gave {row['n_obs']:,} observations." if row["n_obs"] else ""
-    return f"The main analysis used {row['n_units']:,} {released.people}{treated}.{observed}"
+    return f"The main analysis used {row['n_units']:,} {released.people}{treated}."

@@ -20,7 +20,7 @@ def main_text(head: Headline) -> str:
     return paragraphs(
         " ".join(s for s in (verdict.verdict(head), verdict.direction(head), verdict.caution(head)) if s),
         verdict.frequencies(head),
-        f"{verdict.figure(head)}; {verdict.plausible(head)}. {beside.detectable(head)}".strip(),
+        f"{verdict.figure(head)}; {verdict.plausible(head)}. {beside.detectable(head)}{beside.exaggerated(head)}".strip(),
         beside.straddle_note(head),
         beside.truth(head),
     )
@@ -71,7 +71,7 @@ def all_table(released: Released) -> str:
     cells = []
     for analysis in released.study.analyses:
         head = headline(released, analysis)
-        name, role = released.analysis(analysis.id), ROLES[analysis.role]
+        name, role = head.name, ROLES[analysis.role]
         cells.append([name, *([head.outcome.label] if several else []), role, *_analysis_cells(head)])
     header = [
         "Analysis",

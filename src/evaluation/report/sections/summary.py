@@ -7,8 +7,8 @@ from evaluation.report.headline import Headline
 from evaluation.report.markdown import NOTHING, callout, escape, paragraphs, titled_bullets
 from evaluation.report.numbers import listing
 from evaluation.report.released import Released
-from evaluation.report.sections.checks import coarser_curves, dropped, hidden_rows, reader_checks
-from evaluation.report.words import WHY_HIDDEN, counted, lower_first, upper_first
+from evaluation.report.sections.checks import dropped, hidden_rows, hidden_sentence, reader_checks
+from evaluation.report.words import WHY_HIDDEN, counted, upper_first
 
 SIMULATED = "Simulated data"
 
@@ -38,11 +38,18 @@ def headline_box(head: Headline) -> str:
         f"[{escape(verdict.subject(head))}]{{.headline-label}}",
         f"[{escape(number)}]{{.headline-number}}",
         f"[{escape(upper_first(estimate))}]{{.headline-range}}",
-        escape(" ".join(s for s in (verdict.verdict(head), verdict.caution(head), verdict.frequencies(head)) if s)),
+        *_warnings(head),
+        escape(" ".join(s for s in (verdict.verdict(head), verdict.frequencies(head)) if s)),
     ]
     if head.released.simulated:
         parts.append(escape(beside.truth(head)))
     return "\n\n".join(parts) + "\n"
+
+
+def _warnings(head: Headline) -> list[str]:
+    """Lines of the box that hold the reader back: what checks say, and a result that hangs on how it is measured."""
+    leads = (("Caution.", verdict.caution(head)), ("Borderline result.", beside.borderline(head)))
+    return [f"**{lead}** {escape(text)}" for lead, text in leads if text]
 
 
 def paragraphs_with_number(number: str, text: str) -> str:
@@ -54,7 +61,7 @@ def what_was_done(released: Released) -> str:
     """The program and what it is compared with, in the study's own words."""
     intervention = released.study.intervention
     comparison = (
-        f"Compared with: {lower_first(intervention.comparison)}".rstrip(".") + "." if intervention.comparison else ""
+        f"Compared with: {released.mid(intervention.comparison)}".rstrip(".") + "." if intervention.comparison else ""
     )
     return paragraphs(f"{intervention.description.rstrip()} {comparison}")
 
@@ -66,20 +73,25 @@ def how_studied(head: Headline) -> str:
     treated = head.row["n_treated_units"] if head.row else None
     who = released.people
     if released.panel:
-        size = f"{n:,} {who}" if n else who
         some = f", {treated:,} of which adopted," if treated else ""
-        return (
-            f"We followed {size}{some} over time and compared how the adopting {who} changed with how the comparison "
-            f"{who} changed."
-        )
-    size = f"{n:,} {who}" if n else who
-    some = f", {treated:,} of them in the program group" if treated else ""
+        lead = f"We followed {n:,} {who}{some} over time and compared" if n else "We compared"
+        return f"{lead} how the adopting {who} changed with how the comparison {who} changed.{_unknown_size(head, n)}"
     how = (
         "People were assigned to the groups by chance."
         if released.randomised
         else "People were not assigned by chance."
     )
-    return f"We followed {size}{some}. {how}"
+    if not n:
+        return (
+            f"We compared {who} in the program group with {who} in the comparison group.{_unknown_size(head, n)} {how}"
+        )
+    some = f", {treated:,} of them in the program group" if treated else ""
+    return f"We followed {n:,} {who}{some}. {how}"
+
+
+def _unknown_size(head: Headline, n: int | None) -> str:
+    hides = head.row is not None and not n and head.released.study.disclosure.profile != "none"
+    return " How many there were is hidden to protect people’s privacy." if hides else ""
 
 
 def found(head: Headline, figure: str | None) -> str:
@@ -106,15 +118,12 @@ ASSUMED = {
         "What we assume.",
         (
             "Without {program}, the adopting {people} would have changed over time in the same way as the comparison "
-            "{people}. This cannot be proved. Similar paths before adoption support it."
+            "{people}. This cannot be proved. Similar paths before adoption would support it."
         ),
     ),
     "randomised": (
         "Assigned by chance.",
-        (
-            "Chance decided who was offered the program, so the groups should differ only by luck at the start. "
-            "The difference can be read as an effect of being offered it."
-        ),
+        ("Chance decided who was offered the program, so the groups should differ only by luck at the start."),
     ),
     "observational": (
         "Not assigned by chance.",
@@ -126,10 +135,14 @@ ASSUMED = {
 }
 
 
-def assumption(released: Released) -> tuple[str, str]:
-    """A lead and a sentence: what must hold for the comparison to be fair, in words."""
+def assumption(head: Headline) -> tuple[str, str]:
+    """A lead and a passage: what must hold for the comparison to be fair, in words."""
+    released = head.released
     lead, text = ASSUMED[released.cohort.assignment if released.cohort else "panel"]
-    return lead, text.format(program=lower_first(released.program), people=released.people)
+    text = text.format(program=head.program, people=released.people)
+    if released.randomised and not head.doubted:
+        text += " The difference can be read as an effect of being offered it."
+    return lead, f"{text} {verdict.set_aside(head)}".strip()
 
 
 def precision(head: Headline) -> tuple[str, str]:
@@ -139,19 +152,17 @@ def precision(head: Headline) -> tuple[str, str]:
     if head.interval is None:
         return "Unknown precision.", "No plausible range could be worked out for the main result."
     if head.clear:
-        return (
-            "Precision.",
-            "The plausible range leaves out no difference, so chance alone is an unlikely reason for this result.",
-        )
+        text = "The plausible range leaves out no difference"
+        text += "." if beside.straddles(head) else ", so chance alone is an unlikely reason for this result."
+        return "Precision.", f"{text} {beside.exaggerated(head)}".strip()
     text = "The data fit no difference, and also differences in both directions within the plausible range."
     return "Not settled.", f"{text} {beside.detectable(head)}".strip()
 
 
 def sure(head: Headline) -> str:
     """How sure we are, as a list."""
-    items = [assumption(head.released), precision(head), ("Close call.", beside.straddle_note(head))]
-    items += reader_checks(head.released, limit=2)
-    return titled_bullets(items)
+    checks, size = reader_checks(head, limit=2), [precision(head), ("Close call.", beside.straddle_note(head))]
+    return titled_bullets([assumption(head), *([*checks, *size] if head.doubted else [*size, *checks])])
 
 
 # --------------------------------------------------------------------------- what to keep in mind
@@ -170,11 +181,13 @@ def cautions(head: Headline) -> list[tuple[str, str]]:
         text = f"Results for {which} rest on very few {released.people} and are unreliable. They are marked †."
         items.append(("Small groups.", text))
     items += [("Longer follow-up.", longer(head)), ("Left out.", dropped(head))]
-    hidden = hidden_rows(released)
-    if hidden:
-        items.append(("Hidden figures.", f"{counted(hidden, 'result')} cannot be shown. {WHY_HIDDEN}"))
-    items.append(("Coarser curves.", coarser_curves(released)))
-    failed = [released.analysis(r["analysis"]) for r in released.rows("analyses") if r["status"] != "ok"]
+    if hidden_rows(released):
+        items.append(("Hidden figures.", f"{hidden_sentence(released)} {WHY_HIDDEN}"))
+    done = released.rows("analyses")
+    covered = [released.analysis(r["analysis"]) for r in done if r["status"] == "suppressed"]
+    if covered:
+        items.append(("Hidden analyses.", f"Every figure is hidden of: {listing(covered)}."))
+    failed = [released.analysis(r["analysis"]) for r in done if r["status"] not in {"ok", "suppressed"}]
     if failed:
         items.append(
             (
@@ -217,5 +230,5 @@ def keep_in_mind(head: Headline) -> str:
 def more(released: Released) -> str:
     """Where to read on and whom to ask."""
     contact = released.study.report.contact
-    where = "The full report and the technical appendix hold every result, check and method."
+    where = "This study has a brief, a full report, and a technical appendix with every result, check and method."
     return paragraphs(f"{where} Contact: {contact}" if contact else where)

@@ -18,7 +18,6 @@ from evaluation.report.words import (
     P_VALUE,
     ROLES,
     SCALES,
-    lower_first,
     named,
     plain,
     upper_first,
@@ -38,17 +37,30 @@ def methods(released: Released) -> str:
 def _method(released: Released, analysis: Analysis) -> list[str]:
     done = next(iter(released.rows("analyses", analysis=analysis.id)), None)
     how = METHODS.get(analysis.estimator, "")
-    outcome = lower_first(released.outcome(analysis.outcome))
+    outcome = released.mid(released.outcome(analysis.outcome))
     text = f"{ROLES[analysis.role]} analysis of {outcome}. Method: {named(ESTIMATORS, analysis.estimator)}."
-    failed = done is not None and done["status"] != "ok"
-    chosen = sorted(options(released, analysis.id).items())
+    chosen = sorted(_in_force(options(released, analysis.id)).items())
     return [
         f"### {escape(released.analysis(analysis.id))}\n",
         paragraphs(f"{text} It {how}" if how else text),
-        paragraphs(f"This analysis gave no result: {released.prose(done['reason'])}") if done and failed else "",
+        _without_result(released, done),
         _listed("Options in force", [f"{named(OPTIONS, k)}: {_option(released, k, v)}" for k, v in chosen]),
         _listed("Uncertainty", _rules(released, analysis.id)),
     ]
+
+
+def _in_force(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The options that bear on the figures: characteristics are named but not used where nothing is adjusted."""
+    unused = {"covariates"} if chosen.get("adjust") == "none" else set()
+    return {k: v for k, v in chosen.items() if k not in unused}
+
+
+def _without_result(released: Released, done: Row | None) -> str:
+    if done is None or done["status"] == "ok":
+        return ""
+    if done["status"] == "suppressed":
+        return paragraphs("Every figure of this analysis is hidden to protect people’s privacy.")
+    return paragraphs(f"This analysis gave no result: {released.prose(done['reason'])}")
 
 
 def _listed(lead: str, items: list[str]) -> str:
