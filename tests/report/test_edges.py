@@ -69,7 +69,7 @@ def test_a_failed_main_analysis_is_said(texts: Texts) -> None:
     case.tables["analyses"][0] |= {"status": "failed", "reason": 'the column "prio" is constant'}
     found = texts(case)
     assert "The main analysis could not be completed" in found["headline"]
-    assert "convictions before is constant" in found["headline"]
+    assert "Convictions before is constant" in found["headline"]
     assert "1 analysis gave no result" in found["keep_in_mind"]
     assert "Failed" in found["analyses"]
 
@@ -168,17 +168,19 @@ def test_hidden_cells_are_called_hidden_and_explained(texts: Texts) -> None:
     assert "hidden" in found["baseline"]
     assert "hidden" in found["flow"]
     assert "rests on so few people" in found["hidden"]
-    assert "5 results cannot be shown" in found["keep_in_mind"]
+    for place in ("keep_in_mind", "hidden"):
+        assert "5 rows of the results were hidden or made coarser." in found[place]
 
 
-def test_merged_curve_points_are_coarser_not_hidden(texts: Texts) -> None:
+def test_merged_curve_points_are_told_apart_from_other_rows(texts: Texts) -> None:
     case = simulated()
     case.tables["suppression"] = [
-        {"table": "curve", "profile": "cms11", "rule": "counts from 1 to 10", "n_rows": 220, "n_suppressed": 122}
+        {"table": "curve", "profile": "cms11", "rule": "counts from 1 to 10", "n_rows": 220, "n_suppressed": 122},
+        {"table": "flow", "profile": "cms11", "rule": "counts from 1 to 10", "n_rows": 9, "n_suppressed": 3},
     ]
     found = texts(case)
-    assert "drawn in coarser steps" in found["hidden"]
-    assert "122" not in found["hidden"] + found["keep_in_mind"]
+    for place in ("keep_in_mind", "hidden"):
+        assert "125 rows of the results were hidden or made coarser. 122 of them are points of curves" in found[place]
 
 
 def test_public_data_hide_nothing(texts: Texts) -> None:

@@ -128,7 +128,7 @@ def test_words_of_cause_only_for_a_trial_whose_checks_hold(released: Open) -> No
     )
     head = _primary(case, released)
     assert verdict.verdict(head).startswith("People in the program group had a lower chance")
-    assert verdict.caution(head) == "A check of this analysis failed, so read the result with caution."
+    assert verdict.caution(head) == "A check failed (Attrition), so read the result with care."
 
 
 def test_a_panel_speaks_of_what_would_be_expected(released: Open) -> None:
@@ -207,7 +207,9 @@ def test_rare_outcomes_are_told_among_more_people(released: Open, treated: float
 
 def test_a_panel_gives_the_level_before_adoption(released: Open) -> None:
     head = headline(released(panel()))
-    assert "in the last period before adoption, the average in adopting states was 21.5" in verdict.frequencies(head)
+    assert "in the year before adoption (the base period), the average in adopting states was 21.5" in (
+        verdict.frequencies(head)
+    )
 
 
 def test_the_planted_truth_stands_beside_the_estimate(released: Open) -> None:
@@ -264,5 +266,5 @@ def test_levels_are_lower(released: Open) -> None:
 def test_messages_name_columns_by_their_labels(released: Open) -> None:
     found = released(experiment())
     assert found.prose('missing covariate ("prio"); a larger `anticipation`') == (
-        "missing covariate (convictions before); a larger anticipation"
+        "missing covariate (Convictions before); a larger anticipation"
     )

@@ -71,9 +71,9 @@ def caution(head: Headline) -> str:
         return ""
     first = found[0]
     name, released = named(CHECKS, first["check"]), head.released
-    outcome = "failed" if first["status"] == "fail" else "raises doubt"
+    came_out = "failed" if first["status"] == "fail" else "raises doubt"
     where = f", analysis “{released.analysis(first['analysis'])}”" if first["analysis"] != head.analysis.id else ""
-    return f"Read this result with caution: a check {outcome} ({name}{where if first['analysis'] else ''})."
+    return f"A check {came_out} ({name}{where if first['analysis'] else ''}), so read the result with care."
 
 
 def set_aside(head: Headline) -> str:

@@ -53,8 +53,8 @@ ESTIMATORS = {
 }
 METHODS = {
     "risk_difference": "compares the share of people with the outcome in the two groups at a fixed time.",
-    "kaplan_meier": "follows over time the share of people who have not yet had the outcome, and counts people who leave "
-    "the data early for as long as they were seen.",
+    "kaplan_meier": "follows over time the share of people who have not yet had the outcome, and counts people who "
+    "leave the data early for as long as they were seen.",
     "cumulative_incidence": "follows the share of people who have had the outcome, allowing for other events that "
     "rule it out.",
     "cox": "compares, at every moment, how often people who have not yet had the outcome come to have it, holding the "
@@ -226,9 +226,9 @@ def upper_first(text: str) -> str:
 
 FIRST_WORD = re.compile(r"[\w’']+")
 PROPER = frozenset(
-    "African American Asian Black Christian Hispanic Indian Indigenous Latina Latino Medicaid Medicare Narcan Native "
-    "White".split()
-)
+    ("African", "American", "Asian", "Black", "Christian", "Hispanic", "Indian", "Indigenous", "Latina", "Latino",
+     "Medicaid", "Medicare", "Narcan", "Native", "White")
+)  # fmt: skip
 
 
 def lower_first(text: str) -> str:

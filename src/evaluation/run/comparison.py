@@ -50,12 +50,14 @@ def _column(document: Document, outcome: Any) -> str:
 
 def _panel(design: PanelDesign, estimator: Estimator, outcome: str, source: Source) -> Lack | None:
     """Whether anyone starts treatment, and has someone to be compared with, where the outcome is known."""
+    from evaluation.data.adoption import first_treated
+
     if outcome not in source.columns:
         return None
     value = source.value
     named = (  # names of its own, in a query of its own: any name may be a column's too
-        f"SELECT coalesce({value(design.cohort)}, 0) AS g, {value(design.time)} AS t FROM {source.scan} "
-        f"WHERE {value(outcome)} IS NOT NULL"
+        f"SELECT coalesce({first_treated(source, design.cohort)}, 0) AS g, {value(design.time)} AS t "
+        f"FROM {source.scan} WHERE {value(outcome)} IS NOT NULL"
     )
     rows = source.query(
         f"SELECT CAST(g AS BIGINT), CAST(min(t) AS BIGINT), CAST(max(t) AS BIGINT) FROM ({named}) GROUP BY g ORDER BY g"

@@ -48,6 +48,9 @@ def roles(study: Study) -> dict[str, str]:
             (design.cluster, "cluster"),
         ]
         found += [(c, "covariate") for c in design.covariates]
+    for analysis in study.analyses:
+        chosen = analysis.options.get("covariates")
+        found += [(c, "covariate") for c in chosen] if isinstance(chosen, list) else []
     out: dict[str, str] = {}
     for column, role in found:
         if column is not None:

@@ -20,10 +20,15 @@ def main_text(head: Headline) -> str:
     return paragraphs(
         " ".join(s for s in (verdict.verdict(head), verdict.direction(head), verdict.caution(head)) if s),
         verdict.frequencies(head),
-        f"{verdict.figure(head)}; {verdict.plausible(head)}. {beside.detectable(head)}{beside.exaggerated(head)}".strip(),
+        f"{verdict.figure(head)}; {verdict.plausible(head)}. {_size(head)}".strip(),
         beside.straddle_note(head),
         beside.truth(head),
     )
+
+
+def _size(head: Headline) -> str:
+    """What the study's size allows: how small a difference it could find, or that what it found may be too large."""
+    return beside.detectable(head) or beside.exaggerated(head)
 
 
 def main_table(head: Headline) -> str:
