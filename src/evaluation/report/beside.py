@@ -105,7 +105,7 @@ def borderline(head: Headline) -> str:
     """The straddling in a line, for the box of the main result."""
     if not straddles(head):
         return ""
-    return f"Other ways of measuring the same result {'do not ' if head.clear else ''}leave out no difference."
+    return f"Other ways of measuring the same result {'include' if head.clear else 'leave out'} no difference."
 
 
 # --------------------------------------------------------------------------- other analyses, planted truth

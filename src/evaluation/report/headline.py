@@ -197,7 +197,7 @@ NO_DOUBT = frozenset({"small_cohort", "not_estimable", "pretrend_size"})  # said
 
 
 def doubts(head: Headline) -> list[Row]:
-    """The checks that speak against a result: failed ones first, then its own warnings, then failures elsewhere.
+    """The checks that speak against a result: its own that failed, then failures elsewhere, then its own warnings.
 
     A check of the analysis or of the study as a whole that warns or fails counts, and so does one of another
     analysis of the same outcome that fails. One about another window than the result's does not.
@@ -207,7 +207,7 @@ def doubts(head: Headline) -> list[Row]:
     checks = [c for c in released.rows("diagnostics") if c["check"] not in NO_DOUBT and not is_hidden(c)]
     mine = [c for c in checks if c["analysis"] in own and c["status"] in {"warn", "fail"} and _about(head, c)]
     theirs = [c for c in checks if c["analysis"] in same - own and c["status"] == "fail"]
-    return [*sorted(mine, key=lambda c: c["status"] != "fail"), *theirs]
+    return sorted([*mine, *theirs], key=lambda c: c["status"] != "fail")
 
 
 def _about(head: Headline, check: Row) -> bool:

@@ -96,10 +96,11 @@ def _other_checks(released: Released, checks: list[Row]) -> str:
     if not kinds:
         return ""
     bad, n = [k for k, cs in kinds.items() if _doubtful(cs)], len(kinds)
+    whose = "of another analysis" if len({a for a, _ in kinds}) == 1 else "of other analyses"
     if not bad:
-        return f"{_of(n, n)} of other analyses raised no doubt."
+        return f"{_of(n, n)} {whose} raised no doubt."
     names = list(dict.fromkeys(f"{named(CHECKS, check)} ({released.analysis(a)})" for a, check in bad))
-    return f"{_of(len(bad), n)} of other analyses raise{'s' if len(bad) == 1 else ''} doubt: {listing(names)}."
+    return f"{_of(len(bad), n)} {whose} raise{'s' if len(bad) == 1 else ''} doubt: {listing(names)}."
 
 
 def checks_table(released: Released, *, numbers: bool = False) -> str:

@@ -96,15 +96,15 @@ def _unknown_size(head: Headline, n: int | None) -> str:
 
 def found(head: Headline, figure: str | None) -> str:
     """What was found, beyond the box: how it was studied, the direction, the other analyses, the figure."""
-    pointer = f"@fig-{figure} shows {_shows(figure)}." if figure else ""
+    pointer = f"@fig-{figure} shows {_shows(figure, head.released.time_unit)}." if figure else ""
     said = " ".join(s for s in (how_studied(head), verdict.direction(head), beside.agreement(head)) if s)
     return " ".join(s for s in (escape(said), pointer) if s) + "\n"
 
 
-def _shows(figure: str) -> str:
+def _shows(figure: str, unit: str) -> str:
     return {
         "curve": "how the share with the outcome grew in each group",
-        "event-study": "the difference period by period, before and after adoption",
+        "event-study": f"the difference {unit} by {unit}, before and after adoption",
         "series": "the raw averages over time",
         "all-analyses": "the main effect of each analysis",
     }[figure]
