@@ -82,6 +82,10 @@ local function figure(fig)
   fig:walk({Image = function(found) image = found end})
   if typst and image then return typst_figure(fig, image) end
   fig.caption.long = prefixed(fig.identifier, fig.caption.long)
+  if html then  -- on a narrow screen the picture scrolls, and its caption stays
+    local attributes = {{"tabindex", "0"}, {"role", "region"}, {"aria-label", numbers[fig.identifier] or "Figure"}}
+    fig.content = {pandoc.Div(fig.content, pandoc.Attr("", {"figure-scroll"}, attributes))}
+  end
   return fig
 end
 

@@ -1,5 +1,6 @@
 -- Used by Quarto and by the embedded renderer alike: what the theme needs and Markdown cannot say.
---   tables    header cells get a scope, the first column names its row (HTML); size and page breaks by length (PDF)
+--   tables    header cells get a scope, the first column names its row (HTML); size and page breaks by length (PDF);
+--             cells in a smaller style of their own (Word); the paragraph before a table stays with it (PDF, Word)
 --   figures   Word gets PNG
 --   downloads a link with a `download` attribute carries its file with it (HTML)
 --   headline  the boxed answer and its large number
@@ -19,20 +20,33 @@ local function scoped(rows, first, scope)
   end
 end
 
-local SHORT, BRIEF, LONG = 10, 1000, 40  -- up to SHORT rows and BRIEF bytes a table is kept on one printed page;
+local SHORT, BRIEF, LONG = 8, 800, 40  -- up to SHORT rows and BRIEF bytes a table is kept on one printed page;
                                          -- from LONG rows on it is set smaller
 
 local function printed(tbl)
   local rows = 0
   for _, body in ipairs(tbl.bodies) do rows = rows + #body.body end
   local rule = (rows <= SHORT and #pandoc.utils.stringify(tbl) <= BRIEF and "#show figure: set block(breakable: false)")
-    or (rows >= LONG and "#show table: set text(size: 8.5pt)\n#set table(inset: (x: 4pt, y: 2.6pt))")
+    or (rows >= LONG and "#show table: set text(size: 8pt)\n#set table(inset: (x: 4pt, y: 2pt))")
   if not rule then return nil end
   return {pandoc.RawBlock("typst", "#[\n" .. rule), tbl, pandoc.RawBlock("typst", "]")}
 end
 
+local function styled(rows, style)
+  for _, row in ipairs(rows) do
+    for _, cell in ipairs(row.cells) do
+      cell.contents = {pandoc.Div(cell.contents, pandoc.Attr("", {}, {{"custom-style", style}}))}
+    end
+  end
+end
+
 function Table(tbl)
   if typst then return printed(tbl) end
+  if docx then
+    styled(tbl.head.rows, "Table Heading")
+    for _, body in ipairs(tbl.bodies) do styled(body.body, "Table Text") end
+    return tbl
+  end
   if not html then return nil end
   scoped(tbl.head.rows, false, "col")
   for _, body in ipairs(tbl.bodies) do
@@ -40,6 +54,28 @@ function Table(tbl)
     scoped(body.body, true, "row")
   end
   return tbl
+end
+
+local function opens_table(block)
+  return block and (block.t == "Table" or (block.t == "RawBlock" and block.text:match("^#%[\n")))
+end
+
+function Blocks(blocks)
+  if html then return nil end
+  local out = pandoc.Blocks({})
+  for i, block in ipairs(blocks) do
+    if block.t == "Para" and opens_table(blocks[i + 1]) then
+      if typst then
+        out:extend({pandoc.RawBlock("typst", "#block(sticky: true, above: 0.95em, below: 0.95em)["), block,
+          pandoc.RawBlock("typst", "]")})
+      else
+        out:insert(pandoc.Div({block}, pandoc.Attr("", {}, {{"custom-style", "Lead In"}})))
+      end
+    else
+      out:insert(block)
+    end
+  end
+  return out
 end
 
 function Image(image)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~^$@])")
 _LIST_START = re.compile(r"^([-+]|\d+[.)])(?=\s)")
 LINE = 100  # characters of table text that fit on a printed line
-WIDEST = 90  # characters beyond which a cell's length earns its column no more room
-SHORT = 18  # a cell up to this long is not broken over lines
+WIDEST = 160  # characters beyond which a cell's length earns its column no more room
+SHORT, WORDS = 18, 12  # a cell with a figure, and one of words alone, up to so long is not broken over lines
 NOTHING = "<!-- nothing to report -->\n"
 
 
@@ -93,7 +93,8 @@ def _longest_word(text: str) -> int:
 
 def _unbroken(cell: str) -> int:
     """Characters of a cell that should stay on one line: all of a short one, else its longest word."""
-    return len(cell) if len(cell) <= SHORT else _longest_word(cell)
+    limit = SHORT if any(c.isdigit() for c in cell) else WORDS
+    return len(cell) if len(cell) <= limit else _longest_word(cell)
 
 
 def _rule(width: int, align: str) -> str:

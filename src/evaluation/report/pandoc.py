@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.errors import Problem, ReportError
+from evaluation.report.docx_theme import with_whole_rows
 from evaluation.report.resolve import Resolved, resolve
 from evaluation.report.words import day
 
@@ -37,7 +38,9 @@ def render(source: Path, product: str, form: str, target: Path) -> None:
     resolved = resolve(document)
     moment = timestamp(resolved.metadata)
     made = _pandoc(source, document, resolved, form, moment)
-    target.write_bytes(_typst(source, document, made, moment) if form == "pdf" else made)
+    if form == "pdf":
+        made = _typst(source, document, made, moment)
+    target.write_bytes(with_whole_rows(made) if form == "docx" else made)
 
 
 def timestamp(metadata: dict[str, Any]) -> int:

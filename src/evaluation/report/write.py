@@ -7,13 +7,13 @@ from pathlib import Path
 
 from evaluation import resources
 from evaluation.report.docx_theme import with_header
-from evaluation.report.figures.curve import curve
+from evaluation.report.figures.curve import curve, curve_hidden
 from evaluation.report.figures.event_study import event_study
 from evaluation.report.figures.figure import Figure
 from evaluation.report.figures.forest import forest
 from evaluation.report.figures.series import series
 from evaluation.report.headline import Headline, headline
-from evaluation.report.markdown import NOTHING, escape
+from evaluation.report.markdown import NOTHING, escape, paragraphs
 from evaluation.report.released import Released, open_run
 from evaluation.report.sections import checks, design, findings, summary, technical
 from evaluation.report.words import day
@@ -128,7 +128,8 @@ def includes(released: Released, head: Headline, drawn: dict[str, Figure]) -> di
         "figure_brief": drawn[chosen].markdown() if chosen else NOTHING,
     }
     for name in FIGURES:
-        texts[f"figure_{name.replace('-', '_')}"] = _section(name, drawn)
+        instead = curve_hidden(released, head) if name == "curve" else ""
+        texts[f"figure_{name.replace('-', '_')}"] = _section(name, drawn, instead)
     return texts
 
 
@@ -140,12 +141,12 @@ HEADINGS = {
 }
 
 
-def _section(name: str, drawn: dict[str, Figure]) -> str:
-    """A figure under its own heading, or nothing: so that no heading stands alone."""
-    if name not in drawn:
+def _section(name: str, drawn: dict[str, Figure], instead: str) -> str:
+    """A figure, or the reason why it is left out, under its own heading; nothing where there is neither."""
+    if name not in drawn and not instead:
         return NOTHING
     heading = f"{HEADINGS[name]}\n\n" if HEADINGS[name] else ""
-    return heading + drawn[name].markdown()
+    return heading + (drawn[name].markdown() if name in drawn else paragraphs(instead))
 
 
 def tables(released: Released, head: Headline) -> dict[str, str]:

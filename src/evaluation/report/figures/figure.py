@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from evaluation.report.markdown import Table, attribute, escape
+from evaluation.report.numbers import number, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +24,7 @@ QUIET = "#5b6770"
 PROGRAM = "#005a9c"
 COMPARISON = "#a8420a"
 SHADE = "#eef2f5"
+ASIDE = "#8a6d1b"
 STYLE: dict[str, Any] = {
     "svg.hashsalt": "evaluation",
     "svg.fonttype": "path",
@@ -52,18 +54,26 @@ STYLE: dict[str, Any] = {
 }
 PNG_DPI = 200
 NAME_WIDTH, TITLE_WIDTH = 14, 72  # characters a line of a label beside the axes, and of a title, may have
+CSV_DIGITS, SHOWN_DIGITS = 8, 4  # significant digits of a figure's data in its file, and in its table
 LINE = 0.16  # inches from one line of 9-point text to the next
+
+
+Cell = str | int | float | None
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure to be written: `draw` fills a canvas `height` inches tall; `data` are the rows shown in it."""
+    """A figure to be written: `draw` fills a canvas `height` inches tall; `data` are the rows shown in it.
+
+    A number in `data` is written plainly in the file, for a program to read, and rounded in the table, for people;
+    None is an empty cell.
+    """
 
     id: str
     caption: str
     alt: str
     columns: list[str]
-    data: list[list[str]]
+    data: list[list[Cell]]
     height: float
     draw: Callable[[Canvas], None]
 
@@ -84,12 +94,14 @@ class Figure:
     def csv(self) -> str:
         """The data of the figure as CSV text."""
         buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="\n").writerows([self.columns, *self.data])
+        rows = [[_plain(cell) for cell in row] for row in self.data]
+        csv.writer(buffer, lineterminator="\n").writerows([self.columns, *rows])
         return buffer.getvalue()
 
     def markdown(self) -> str:
         """The figure, and in HTML the table of its data with a download link."""
-        table = Table("", "Data behind the figure", self.columns, "l" * len(self.columns), self.data)
+        rows = [[_shown(cell) for cell in row] for row in self.data]
+        table = Table("", "Data behind the figure", self.columns, "l" * len(self.columns), rows)
         return (
             f'![{escape(self.caption)}](figures/{self.id}.svg){{#fig-{self.id} fig-alt="{attribute(self.alt)}"}}\n\n'
             '::: {.content-visible when-format="html"}\n'
@@ -97,6 +109,20 @@ class Figure:
             f'[Download these data (CSV)](figures/{self.id}.csv){{download="{self.id}.csv"}}\n\n'
             f"{table.markdown()}\n</details>\n:::\n"
         )
+
+
+def _plain(cell: Cell) -> str:
+    """A cell of the file: ASCII, no thousands separators."""
+    if isinstance(cell, float):
+        return f"{cell:.{CSV_DIGITS}g}"
+    return "" if cell is None else str(cell)
+
+
+def _shown(cell: Cell) -> str:
+    """A cell of the table on the page."""
+    if isinstance(cell, float):
+        return number(cell, SHOWN_DIGITS)
+    return whole(cell) if isinstance(cell, int) else cell or ""
 
 
 def wrapped(text: str, width: int = NAME_WIDTH) -> str:

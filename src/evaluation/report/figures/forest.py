@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evaluation.report.figures.figure import INK, LINE, PROGRAM, QUIET, Figure, titled, wrapped
+from evaluation.report.figures.figure import INK, LINE, PROGRAM, QUIET, Cell, Figure, titled, wrapped
 from evaluation.report.headline import Headline, headline
-from evaluation.report.numbers import aligned
 from evaluation.report.released import Released
 from evaluation.report.words import ROLES, lower_first, upper_first
 
@@ -15,7 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-ROW, PANEL = 0.36, 0.95  # inches: a row of the figure, and what a panel adds around its rows
+ROW, PANEL = 0.4, 1.05  # inches: a row of the figure, and what a panel adds around its rows
+MAX_TICKS = 5
+GAP = 0.14  # inches above and below a panel, so that its title stands clear of the axis label before it
 LABEL_WIDTH, TITLE = 28, 58  # characters a line of a label, and of a panel's title, may have
 
 
@@ -63,13 +64,21 @@ def forest(released: Released) -> Figure | None:
         f"Main effect of each analysis ({n} in all), with 95% plausible ranges. The filled square is the main analysis."
     )
     columns = ["Analysis", "Role", "Scale", "Estimate", "Low", "High"]
-    data = [
-        [released.analysis(h.analysis.id), ROLES[h.analysis.role], p.title, *_ends(h)] for p in panels for h in p.heads
+    data: list[list[Cell]] = [
+        [
+            released.analysis(h.analysis.id),
+            ROLES[h.analysis.role],
+            f"{p.title}, {p.axis.partition(' (')[0]}",
+            *_sizes(h),
+        ]
+        for p in panels
+        for h in p.heads
     ]
 
     row = _row_height(released, panels)
 
     def draw(canvas: Canvas) -> None:
+        canvas.set_layout_engine("constrained", h_pad=GAP)
         ratios = [len(p.heads) + PANEL / row for p in panels]
         grid = canvas.subplots(len(panels), 1, squeeze=False, height_ratios=ratios)
         for axes, panel in zip(grid[:, 0], panels, strict=True):
@@ -84,9 +93,12 @@ def _sizes(head: Headline) -> list[float | None]:
     return [told.size(head.estimate), *(sorted(told.size(v) for v in ends) if ends else (None, None))]
 
 
-def _ends(head: Headline) -> list[str]:
-    sizes = [v for v in _sizes(head) if v is not None]
-    return [*aligned(sizes), "", ""][:3]
+def _words(head: Headline) -> str:
+    """The estimate over its range, rounded as in the tables."""
+    told = head.told
+    if head.interval is None:
+        return told.amount(head.estimate)
+    return f"{told.amount(head.estimate)}\n{told.span(*head.interval).removesuffix(told.tail)}"
 
 
 def _draw(axes: Axes, released: Released, panel: _Panel) -> None:
@@ -108,9 +120,8 @@ def _draw(axes: Axes, released: Released, panel: _Panel) -> None:
             markerfacecolor=colour if primary else "white",
         )
         labels.append(_label(released, head))
-        text = _ends(head)
         axes.annotate(
-            text[0] + (f" ({text[1]} to {text[2]})" if text[1] else ""),
+            _words(head),
             (1, y),
             xycoords=("axes fraction", "data"),
             xytext=(6, 0),
@@ -127,6 +138,7 @@ def _draw(axes: Axes, released: Released, panel: _Panel) -> None:
     titled(axes, panel.title, TITLE)
     axes.set_xlabel(panel.axis)
     axes.margins(x=0.08)
+    axes.locator_params(axis="x", nbins=MAX_TICKS, steps=[1, 2, 2.5, 5, 10])
 
 
 def _label(released: Released, head: Headline) -> str:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaluation.report.figures.figure import COMPARISON, PROGRAM, QUIET, SHADE, Figure, end_labels, titled, wrapped
+from evaluation.report.figures.figure import (
+    COMPARISON,
+    PROGRAM,
+    QUIET,
+    SHADE,
+    Cell,
+    Figure,
+    end_labels,
+    titled,
+    wrapped,
+)
 from evaluation.report.headline import Headline
 from evaluation.report.numbers import number
 from evaluation.report.released import Released
@@ -53,13 +63,14 @@ def series(released: Released, head: Headline) -> Figure | None:
             else f"from {released.period(starts[0])} to {released.period(starts[-1])}"
         )
         caption += f" Shaded: adoption, {when}."
-    columns = ["Group", upper_first(released.time_unit), "Average", "Units"]
-    data = [
+    columns = ["Group", upper_first(released.time_unit), "Average", "Units", "Note"]
+    data: list[list[Cell]] = [
         [
-            _name(released, r["group"]),
+            released.group(r["group"]),
             f"{float(r['time']):.12g}",
-            HIDDEN if r["estimate"] is None else number(r["estimate"], 4),
-            HIDDEN if r["n_units"] is None else f"{r['n_units']:,}",
+            HIDDEN if r["estimate"] is None else float(r["estimate"]),
+            HIDDEN if r["n_units"] is None else int(r["n_units"]),
+            f"unreliable: very few {released.people}" if released.is_unreliable(r["group"]) else "",
         ]
         for r in released.rows("series", outcome=outcome)
     ]
@@ -68,11 +79,6 @@ def series(released: Released, head: Headline) -> Figure | None:
         _draw(canvas.subplots(), released, lines, starts, label)
 
     return Figure("series", caption, _alt(released, lines, label), columns, data, 2.8, draw)
-
-
-def _name(released: Released, group: str) -> str:
-    name = released.group(group)
-    return f"{name} † (unreliable: very few {released.people})" if released.is_unreliable(group) else name
 
 
 def _style(index: int, group: str) -> dict[str, object]:

@@ -38,12 +38,11 @@ def reader_checks(head: Headline, limit: int) -> list[tuple[str, str]]:
 
     A check counts once an analysis, however many groups, characteristics or times it was made for.
     """
-    released = head.released
-    kept = [c for c in released.rows("diagnostics") if c["check"] not in NO_DOUBT and not is_hidden(c)]
+    kept = [c for c in head.released.rows("diagnostics") if c["check"] not in NO_DOUBT and not is_hidden(c)]
     checks = [c for c in kept if c["status"] != "info"]
     main = [c for c in checks if c["analysis"] in {"", head.analysis.id}]
     rest = [c for c in checks if c not in main]
-    said = [_main_checks(head, main, limit), *_failed_elsewhere(head), _other_checks(released, rest)]
+    said = [_main_checks(head, main, limit), *_failed_elsewhere(head), _other_checks(rest)]
     return [("Checks.", " ".join(s for s in said if s))]
 
 
@@ -91,7 +90,7 @@ def _failed_elsewhere(head: Headline) -> list[str]:
     ]
 
 
-def _other_checks(released: Released, checks: list[Row]) -> str:
+def _other_checks(checks: list[Row]) -> str:
     kinds = _kinds(checks)
     if not kinds:
         return ""
@@ -99,7 +98,7 @@ def _other_checks(released: Released, checks: list[Row]) -> str:
     whose = "of another analysis" if len({a for a, _ in kinds}) == 1 else "of other analyses"
     if not bad:
         return f"{_of(n, n)} {whose} raised no doubt."
-    names = list(dict.fromkeys(f"{named(CHECKS, check)} ({released.analysis(a)})" for a, check in bad))
+    names = list(dict.fromkeys(named(CHECKS, check) for _, check in bad))
     return f"{_of(len(bad), n)} {whose} raise{'s' if len(bad) == 1 else ''} doubt: {listing(names)}."
 
 
