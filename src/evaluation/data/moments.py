@@ -49,6 +49,8 @@ class PanelMoments:
     spread: float
     constant_weights: bool  # whether each unit's weight is the same in all its periods
     flow: tuple[FlowStep, ...]
+    cross: Floats | None = None  # (R, 1 + T, 1 + T), only where every unit is a cluster and rows sum units:
+    # the sum over units of weight² × (1, y − shift)(1, y − shift)', zero where not observed
 
     @property
     def observed(self) -> Mask:
@@ -67,6 +69,8 @@ class PanelMoments:
 
     def clusters_among(self, rows: Mask) -> int:
         """Clusters with any of some rows (R,)."""
+        if self.cross is not None:
+            return int(self.units[rows].sum())
         found = self.cluster[rows]
         return int(np.count_nonzero(found[1:] != found[:-1])) + 1 if found.size else 0
 
@@ -86,8 +90,48 @@ class PanelMoments:
             counts=self.counts[np.ix_(kept, periods)],
             weights=self.weights[np.ix_(kept, periods)],
             sums=self.sums[np.ix_(kept, periods)],
+            cross=_picked(self.cross, np.asarray(kept), np.asarray(periods)),
             flow=(*self.flow, FlowStep(step, reason, "unit", dropped, self.n_units - dropped)),
         )
+
+
+def _picked(cross: Floats | None, rows: Mask, periods: Mask) -> Floats | None:
+    """Cross-products of some rows and periods."""
+    if cross is None:
+        return None
+    both = np.r_[True, periods]
+    picked: Floats = cross[np.ix_(rows, both, both)]
+    return picked
+
+
+def folded(moments: PanelMoments) -> PanelMoments:
+    """The same panel with units summed by cohort and observed periods: each unit is its own cluster.
+
+    Rows must be single units with constant weights.
+    """
+    from itertools import groupby
+
+    weight = moments.weights.max(axis=1)
+    shape = np.where(moments.observed, 1, 0)
+    order = np.lexsort((*shape.T[::-1], moments.cohort))
+    key = [(int(moments.cohort[r]), *shape[r].tolist()) for r in order]
+    groups = [np.array([order[k] for k, _ in g]) for _, g in groupby(enumerate(key), key=lambda item: item[1])]
+
+    def total(values: NDArray[Any]) -> NDArray[Any]:
+        return np.array([values[g].sum(axis=0) for g in groups])
+
+    full = np.concatenate([weight[:, None], moments.sums], axis=1)
+    first = np.array([g[0] for g in groups])
+    return replace(
+        moments,
+        cluster=np.arange(len(groups)),
+        cohort=moments.cohort[first],
+        units=total(moments.units),
+        counts=total(moments.counts),
+        weights=total(moments.weights),
+        sums=total(moments.sums),
+        cross=np.array([full[g].T @ full[g] for g in groups]),
+    )
 
 
 @dataclass(frozen=True)

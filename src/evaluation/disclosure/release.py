@@ -101,6 +101,8 @@ def _protect_people(rows: dict[str, list[Row]], profile: Profile) -> None:
     for name in ("inference", "event_study"):
         rows[name] = rules.followers(rows[name], name, gone)
     rows["diagnostics"] = rules.diagnostics(rows["diagnostics"], profile, gone)
+    for name in ("sensitivity", "decomposition", "second_opinion"):
+        rows[name] = rules.alternatives(rows.get(name, []), name, profile, gone)
     rows["analyses"] = rules.analyses(rows["analyses"], profile, rows["estimates"])
     keep = _sizes_kept(rows, profile, primary)
     if keep is not None:

@@ -124,6 +124,19 @@ def diagnostics(rows: list[Row], profile: Profile, gone: list[Row]) -> list[Row]
     return [{**blank(r, "diagnostics"), "message": HIDDEN_MESSAGE} if hidden(r) else r for r in rows]
 
 
+def alternatives(rows: list[Row], table: str, profile: Profile, gone: list[Row]) -> list[Row]:
+    """Further answers of an analysis (`sensitivity`, `decomposition`, `second_opinion`) that rest on few people, and
+    all of an analysis whose overall effect is hidden."""
+    headless = {r["analysis"] for r in gone if r["term"] == "att"}
+    keys = {_key(r) for r in gone}
+
+    def hidden(row: Row) -> bool:
+        told = row["analysis"] in headless or profile.hides_any(row.get(COUNTS, ()))
+        return told or ("term" in row and _key(row) in keys)
+
+    return [{**blank(r, table), "status": "suppressed"} if hidden(r) else r for r in rows]
+
+
 def unreliable(rows: list[Row], profile: Profile) -> list[Row]:
     """A warning for each risk shown that rests on few events, or few people without one, under `profile`."""
     limit = profile.unreliable_below

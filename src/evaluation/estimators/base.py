@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.results import ResultSet
 from evaluation.study.models import Outcome
+
+if TYPE_CHECKING:
+    from evaluation.data.moments import PanelMoments
+    from evaluation.data.panel import Panel
 
 
 class Estimator(BaseModel):
@@ -42,3 +46,33 @@ class Estimator(BaseModel):
             When the data hold no valid comparison; the message is the reason.
         """
         raise NotImplementedError
+
+
+class PanelEstimator(Estimator):
+    """Base of estimators over a panel's moments: what is read of the data, and the answer, are two steps.
+
+    Diagnostics change the moments (leave a cohort out, move adoption dates) and ask for the answer again, without
+    another scan of the data.
+    """
+
+    design = "panel"
+
+    def moments(self, panel: Panel, outcome: Outcome) -> PanelMoments:
+        """What the estimate needs of the data. Raises NotEstimable when no row has an outcome."""
+        from evaluation.data.moments import panel_moments
+
+        return panel_moments(panel, outcome)
+
+    def estimate(self, moments: PanelMoments, outcome: Outcome) -> ResultSet:
+        """The answer from the moments; raises NotEstimable when they hold no valid comparison."""
+        raise NotImplementedError
+
+    def fit(self, frame: Panel, outcome: Outcome) -> ResultSet:
+        """Estimates, checks and flow of a panel.
+
+        Raises
+        ------
+        NotEstimable
+            When the data hold no valid comparison; the message is the reason.
+        """
+        return self.estimate(self.moments(frame, outcome), outcome)

@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator
 
 from evaluation.errors import NotEstimable
-from evaluation.estimators.base import Estimator
+from evaluation.estimators.base import PanelEstimator
 from evaluation.results import ResultSet
 
 if TYPE_CHECKING:
     from evaluation.data.moments import PanelMoments
-    from evaluation.data.panel import Panel
     from evaluation.study.models import Outcome
 
 
-class CallawaySantAnna(Estimator):
+class CallawaySantAnna(PanelEstimator):
     """Each cohort's change since before adoption against units not treated by then, then averaged."""
 
     id = "callaway_santanna"
-    design = "panel"
     title = "Callaway–Sant'Anna difference-in-differences"
     summary = (
         "For every cohort and period, the change since just before adoption less the change of units not treated by "
@@ -55,7 +53,7 @@ class CallawaySantAnna(Estimator):
             raise ValueError("covariates are not available in this version")
         return covariates
 
-    def fit(self, frame: Panel, outcome: Outcome) -> ResultSet:
+    def estimate(self, moments: PanelMoments, outcome: Outcome) -> ResultSet:  # noqa: ARG002
         """Terms `att`, `att_group`, `att_dynamic`, `att_calendar`, `event`, `group`, `calendar` and `group_time`.
 
         Raises
@@ -63,13 +61,12 @@ class CallawaySantAnna(Estimator):
         NotEstimable
             When no effect after adoption can be estimated, or weights change within units.
         """
-        from evaluation.data.moments import panel_moments
         from evaluation.estimators._did import without_always_treated
         from evaluation.estimators._group_time import figures
         from evaluation.inference.group_time import comparisons, group_time
         from evaluation.inference.rule import Rule
 
-        moments = without_always_treated(panel_moments(frame, outcome), self.anticipation)
+        moments = without_always_treated(moments, self.anticipation)
         self._comparable(moments)
         cells = comparisons(moments, self.control_group, self.base_period, self.anticipation)
         if not cells:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from evaluation.errors import NotEstimable
-from evaluation.estimators.base import Estimator
+from evaluation.estimators.base import PanelEstimator
 from evaluation.results import Check, Estimate, Inference, ResultSet, not_estimable
 
 if TYPE_CHECKING:
     from evaluation.data.moments import Floats, Mask, PanelMoments
-    from evaluation.data.panel import Panel
     from evaluation.inference.rule import Rule
     from evaluation.inference.two_way import TwoWayFit
     from evaluation.study.models import Outcome
@@ -22,11 +21,10 @@ OVERALL = "Effect on the treated: mean of the event-time coefficients over treat
 BY_EVENT_TIME = "Effect on the treated by periods since adoption, relative to the reference period"
 
 
-class EventStudy(Estimator):
+class EventStudy(PanelEstimator):
     """Regression on unit effects, period effects and indicators of periods since adoption."""
 
     id = "event_study"
-    design = "panel"
     title = "Event study (two-way fixed effects)"
     summary = (
         "One regression of the outcome on unit effects, period effects and an indicator for every number of periods "
@@ -56,7 +54,7 @@ class EventStudy(Estimator):
             )
         return self
 
-    def fit(self, frame: Panel, outcome: Outcome) -> ResultSet:
+    def estimate(self, moments: PanelMoments, outcome: Outcome) -> ResultSet:  # noqa: ARG002
         """Terms `att` and `event` (time = periods since adoption), the joint test of the leads, and the flow.
 
         Raises
@@ -64,12 +62,11 @@ class EventStudy(Estimator):
         NotEstimable
             When no unit adopts within the span, or none is observed in the reference period.
         """
-        from evaluation.data.moments import panel_moments
         from evaluation.estimators._did import several_periods, without_always_treated
         from evaluation.inference.rule import Rule, few_clusters
         from evaluation.inference.two_way import two_way
 
-        moments = several_periods(without_always_treated(panel_moments(frame, outcome)))
+        moments = several_periods(without_always_treated(moments))
         events, design = _events(moments, self.reference, self.window)
         fit = two_way(moments, design)
         rule = Rule("CR1", self.conf_level, fit.n_clusters, fit.n_clusters - 1, "clusters - 1", fit.factor)

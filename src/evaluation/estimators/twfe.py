@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluation.errors import NotEstimable
-from evaluation.estimators.base import Estimator
+from evaluation.estimators.base import PanelEstimator
 from evaluation.results import Check, ResultSet
 
 if TYPE_CHECKING:
-    from evaluation.data.panel import Panel
+    from evaluation.data.moments import PanelMoments
     from evaluation.study.models import Outcome
 
 
-class TwoWayFixedEffects(Estimator):
+class TwoWayFixedEffects(PanelEstimator):
     """Regression on unit effects, period effects and an indicator of being treated."""
 
     id = "twfe"
-    design = "panel"
     title = "Two-way fixed effects"
     summary = (
         "One regression of the outcome on unit effects, period effects and an indicator of being treated. With "
@@ -32,7 +31,7 @@ class TwoWayFixedEffects(Estimator):
     )
     source = "Cameron and Miller (2015); Goodman-Bacon (2021) on what the coefficient mixes"
 
-    def fit(self, frame: Panel, outcome: Outcome) -> ResultSet:
+    def estimate(self, moments: PanelMoments, outcome: Outcome) -> ResultSet:  # noqa: ARG002
         """The coefficient as term `att`, with its inference, checks and flow.
 
         Raises
@@ -42,13 +41,12 @@ class TwoWayFixedEffects(Estimator):
         """
         import numpy as np
 
-        from evaluation.data.moments import panel_moments
         from evaluation.estimators._did import counts_of, several_periods, single_cluster
         from evaluation.inference.covariance import standard_errors
         from evaluation.inference.rule import Rule, few_clusters
         from evaluation.inference.two_way import two_way
 
-        moments = several_periods(panel_moments(frame, outcome))
+        moments = several_periods(moments)
         if not moments.n_units:
             raise NotEstimable("No unit has an outcome in more than one period.")
         cohorts = np.unique(moments.cohort)

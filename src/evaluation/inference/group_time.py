@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from evaluation.inference.covariance import cluster_starts
+from evaluation.inference.scores import meat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,8 +163,11 @@ def group_time(moments: PanelMoments, cells: list[Cell]) -> GroupTime:
         centre=np.where(treated, change[:, None], change_of_controls[:, None]),
         cohorts=cohorts)  # fmt: skip
     covariance = np.zeros((len(cells) + len(cohorts),) * 2)
-    for block in influence.by_cluster():
-        covariance += block.T @ block
+    if moments.cross is not None:
+        covariance = meat(moments, influence.loading_of, len(covariance))
+    else:
+        for block in influence.by_cluster():
+            covariance += block.T @ block
     share = np.array([kinds.weight[kinds.cohort == g].sum() for g in cohorts]) / weight.sum()
     return GroupTime(cells, moments.times, att, reference, treated, control, cohorts, share, covariance, kinds, moments)
 
@@ -206,6 +210,17 @@ class _Influence:
             rows = slice(int(starts[at]), int(ends[last - 1]))
             yield np.add.reduceat(self._of_rows(rows), starts[at:last] - starts[at], axis=0)
             at = last
+
+    def loading_of(self, row: int) -> Floats:
+        """The influence of a unit of a row's kind as a function of 1 and its outcomes (1 + T, K + J)."""
+        kind, k = self.kinds.of_row[row], np.flatnonzero(self.active)
+        found = np.zeros((1 + len(self.moments.times), len(self.cells) + len(self.cohorts)))
+        load = self.loading[k, kind]
+        np.add.at(found, (1 + np.array([self.cells[j].period for j in k], dtype=np.intp), k), load)
+        np.add.at(found, (1 + np.array([self.cells[j].base for j in k], dtype=np.intp), k), -load)
+        found[0, k] = -load * np.nan_to_num(self.centre[k, kind])
+        found[0, len(self.cells) :] = (self.moments.cohort[row] == self.cohorts) / self.weight.sum()
+        return found
 
     def _of_rows(self, rows: slice) -> Floats:
         kind, weight, sums = self.kinds.of_row[rows], self.weight[rows], self.moments.sums[rows]

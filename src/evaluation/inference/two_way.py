@@ -8,18 +8,21 @@ no demeaning there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evaluation.errors import NotEstimable
-from evaluation.inference.covariance import cluster_sums, cr1_factor
+from evaluation.inference.covariance import cluster_starts, cluster_sums, cr1_factor
+from evaluation.inference.regression import ClusterRegression
+from evaluation.inference.scores import meat
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from evaluation.data.moments import Floats, Mask, PanelMoments
+    from evaluation.data.moments import Floats, Integers, Mask, PanelMoments
 
 ABSORBED = (
     "Treatment cannot be told apart from unit and period effects: no untreated unit is observed in periods "
@@ -30,7 +33,11 @@ COLLINEAR = 1e-9  # share of a column's own variation that must be left after th
 
 @dataclass(frozen=True)
 class TwoWayFit:
-    """Coefficients (P,) and their CR1 covariance (P, P); NaN where a column was dropped as collinear."""
+    """Coefficients (P,) and their CR1 covariance (P, P); NaN where a column was dropped as collinear.
+
+    `by_cluster` gives the fit cluster by cluster, for inference with few of them; its last columns are the identified
+    regressors, in order. It must not be called where units are summed across clusters (`moments.cross`).
+    """
 
     coefficients: Floats
     covariance: Floats
@@ -38,6 +45,7 @@ class TwoWayFit:
     n_obs: int
     n_clusters: int
     factor: float
+    by_cluster: Callable[[], ClusterRegression]
 
 
 def two_way(moments: PanelMoments, design: Floats) -> TwoWayFit:
@@ -68,12 +76,17 @@ def two_way(moments: PanelMoments, design: Floats) -> TwoWayFit:
     factor = _factor(moments, int(identified.sum()))
     bread = np.zeros((full.shape[2], int(identified.sum())))
     bread[kept] = np.linalg.inv(normal[np.ix_(kept, kept)])[:, -bread.shape[1] :]
-    scores = _scores(moments, within, full, rows, solution, bread)
+    if moments.cross is None:
+        scores = _scores(moments, within, full, rows, solution, bread)
+        squares = scores.T @ scores
+    else:
+        squares = meat(moments, lambda r: _loading(moments, r, full[of_row[r]], solution, bread), bread.shape[1])
     covariance = np.full((len(columns), len(columns)), np.nan)
-    covariance[np.ix_(identified, identified)] = factor * (scores.T @ scores)
+    covariance[np.ix_(identified, identified)] = factor * squares
     return TwoWayFit(
         np.where(identified, solution[columns], np.nan), covariance, identified,
-        int(moments.counts.sum()), moments.n_clusters, factor)  # fmt: skip
+        int(moments.counts.sum()), moments.n_clusters, factor,
+        lambda: _by_cluster(moments, within, full[:, :, kept], of_row, int(identified.sum())))  # fmt: skip
 
 
 def _factor(moments: PanelMoments, regressors: int) -> float:
@@ -127,3 +140,28 @@ def _scores(
         centred = fitted - (weights @ fitted / weights.sum(axis=1))[:, None]
         found[r] = (within[r] - weights * centred) @ (x @ bread)
     return cluster_sums(found, moments.cluster)
+
+
+def _loading(moments: PanelMoments, row: int, x: Floats, solution: Floats, bread: Floats) -> Floats:
+    """What a unit of a row's kind adds to the coefficients' error, as a function of 1 and its outcomes (1 + T, P)."""
+    seen = moments.observed[row].astype(np.float64)
+    slope = x @ bread * seen[:, None]
+    slope -= np.outer(seen, slope.sum(axis=0) / seen.sum())
+    return np.vstack([-(x @ solution) @ slope, slope])
+
+
+def _by_cluster(
+    moments: PanelMoments, within: Floats, design: Floats, of_row: Integers, regressors: int
+) -> ClusterRegression:
+    """Cross-products of the columns kept (J, T, K), unit effects taken out, cluster by cluster."""
+    k = design.shape[2]
+    grams, products = np.zeros((len(within), k, k)), np.zeros((len(within), k))
+    for r, j in enumerate(of_row):
+        x, weights = design[j], moments.weights[r]
+        mean = weights @ x / weights.sum()
+        grams[r] = (x.T * weights) @ x - weights.sum() * np.outer(mean, mean)
+        products[r] = within[r] @ x
+    starts = cluster_starts(moments.cluster)
+    return ClusterRegression(
+        np.add.reduceat(grams, starts), np.add.reduceat(products, starts), int(moments.counts.sum()),
+        regressors + len(moments.times))  # fmt: skip

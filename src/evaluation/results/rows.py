@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Status = Literal["ok", "reference", "suppressed", "not_estimable", "gated"]
 Scale = Literal["level", "log", "risk", "log_hazard", "log_odds", "log_rate", "time"]
@@ -105,14 +109,104 @@ class FlowStep:
 
 
 @dataclass(frozen=True)
+class Sensitivity:
+    """One answer under another choice: a placebo, one unit or cohort left out, a bound on departures from trends.
+
+    `kind` says which family (see the results' data model), `label` what was changed in words, `group` the unit or
+    cohort concerned, `parameter` the figure that was set (a shift in periods, a bound). `counts` as in `Estimate`.
+    """
+
+    kind: str
+    label: str
+    group: str = ""
+    parameter: float | None = None
+    estimate: float | None = None
+    std_error: float | None = None
+    conf_low: float | None = None
+    conf_high: float | None = None
+    p_value: float | None = None
+    method: str = ""
+    status: Status = "ok"
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part that a coefficient is a weighted mean of: a comparison of two cohorts, or a cohort in a period.
+
+    `kind` is `treated_vs_never`, `earlier_vs_later`, `later_vs_earlier` (Goodman-Bacon, 2021) or `cell`
+    (de Chaisemartin and D'Haultfoeuille, 2020).
+    """
+
+    kind: str
+    treated: str
+    control: str
+    time: float | None
+    weight: float
+    estimate: float | None
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """The same figure from another library, beside ours; `status` is `agrees`, `differs` or `unavailable`."""
+
+    term: str
+    library: str
+    convention: str
+    status: Literal["agrees", "differs", "unavailable"]
+    group: str = ""
+    time: float | None = None
+    estimate: float | None = None
+    std_error: float | None = None
+    our_estimate: float | None = None
+    our_std_error: float | None = None
+    relative_difference: float | None = None
+    our_convention: str = ""
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """The event-time estimates of an analysis and how they vary together; diagnostics read it, and it is not stored.
+
+    `reference` are event times that are zero by construction. `df` None means the normal distribution.
+    """
+
+    times: NDArray[np.float64]  # (Q,) periods since adoption, ascending, without reference
+    estimates: NDArray[np.float64]  # (Q,)
+    covariance: NDArray[np.float64]  # (Q, Q)
+    reference: tuple[float, ...] = ()
+    df: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """What each cluster adds to the error of the overall estimate; joint tests across outcomes read it, not stored."""
+
+    clusters: NDArray[np.int64]  # (G,) codes, the same for all outcomes of a panel
+    values: NDArray[np.float64]  # (G,) in the estimate's units; the estimate's error is near their sum
+
+
+@dataclass(frozen=True)
 class ResultSet:
-    """Everything one analysis found."""
+    """Everything one analysis found. `joint` and `influence` are for later steps of the same run and not stored."""
 
     estimates: tuple[Estimate, ...] = ()
     inference: tuple[Inference, ...] = ()
     checks: tuple[Check, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
     flow: tuple[FlowStep, ...] = ()
+    sensitivity: tuple[Sensitivity, ...] = ()
+    components: tuple[Component, ...] = ()
+    opinions: tuple[Opinion, ...] = ()
+    joint: Joint | None = None
+    influence: Influence | None = None
+
+    def __add__(self, other: ResultSet) -> ResultSet:
+        """Both results' rows, these first; `joint` and `influence` are those of the first that has them."""
+        both = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in fields(self)}
+        return ResultSet(**{k: a + b if isinstance(a, tuple) else a or b for k, (a, b) in both.items()})
 
 
 def not_estimable(

@@ -85,6 +85,9 @@ def tables(study: Study, finished: list[Finished], described: dict[str, list[Row
         "event_study": [],
         "inference": [],
         "diagnostics": [],
+        "sensitivity": [],
+        "decomposition": [],
+        "second_opinion": [],
         "curve": [],
         "flow": [],
         "series": [],
@@ -100,5 +103,8 @@ def tables(study: Study, finished: list[Finished], described: dict[str, list[Row
         out["diagnostics"] += [key | _flat(c) for c in done.results.checks]
         out["curve"] += [key | {"outcome": done.analysis.outcome} | _flat(p) for p in done.results.curve]
         out["flow"] += [key | _flat(f) | {"status": "ok"} for f in done.results.flow]
+        out["sensitivity"] += [key | _flat(s) for s in done.results.sensitivity]
+        out["decomposition"] += [key | _flat(c) | {"status": "ok"} for c in done.results.components]
+        out["second_opinion"] += [key | _flat(o) for o in done.results.opinions]
     out["event_study"] = event_study(out["estimates"])
     return out
