@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evaluation.results import ResultSet
+from evaluation.errors import NotEstimable
+from evaluation.results import Estimate, ResultSet
 from evaluation.study.models import Outcome
 
 if TYPE_CHECKING:
@@ -66,6 +67,19 @@ class PanelEstimator(Estimator):
     def estimate(self, moments: PanelMoments, outcome: Outcome) -> ResultSet:
         """The answer from the moments; raises NotEstimable when they hold no valid comparison."""
         raise NotImplementedError
+
+    def overall(self, moments: PanelMoments, outcome: Outcome) -> Estimate:
+        """The overall effect alone, for diagnostics that ask it many times.
+
+        Raises
+        ------
+        NotEstimable
+            When there is no overall effect.
+        """
+        found = next((e for e in self.estimate(moments, outcome).estimates if e.term == "att"), None)
+        if found is None or found.status != "ok":
+            raise NotEstimable("There is no overall effect.")
+        return found
 
     def fit(self, frame: Panel, outcome: Outcome) -> ResultSet:
         """Estimates, checks and flow of a panel.

@@ -9,17 +9,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.diagnostics.pretrends import pretrends
 from evaluation.disclosure.release import release
 from evaluation.errors import EvaluationError, NotEstimable
-from evaluation.estimators.base import Estimator
-from evaluation.results import Row
+from evaluation.estimators.base import Estimator, PanelEstimator
+from evaluation.results import ResultSet, Row
 from evaluation.run import describe
 from evaluation.run.plan import Plan
 from evaluation.run.provenance import now, provenance
 from evaluation.run.store import save
 from evaluation.run.tables import Finished, tables
-from evaluation.study.models import Analysis, Outcome, PanelDesign, Study
+from evaluation.study.models import Analysis, Diagnostics, Outcome, PanelDesign, Study
 
 if TYPE_CHECKING:
     from evaluation.data.cohort import Cohort
@@ -44,14 +43,41 @@ class RunResult:
         return [a for a in self.analyses if a["status"] != "ok"]
 
 
-def _fit(job: tuple[Analysis, Estimator, Any, Outcome]) -> Finished:
+@dataclass(frozen=True)
+class _Job:
+    """All that one analysis needs, in a form that another process can be handed."""
+
+    analysis: Analysis
+    estimator: Estimator
+    data: Any
+    outcome: Outcome
+    switches: Diagnostics
+    places: bool
+
+    def answer(self) -> ResultSet:
+        """The estimates with their diagnostics."""
+        if not isinstance(self.estimator, PanelEstimator):
+            return self.estimator.fit(self.data, self.outcome)
+        from evaluation.data.cluster_names import cluster_names
+        from evaluation.diagnostics.case import Case
+        from evaluation.diagnostics.leave_out import MOST_CLUSTERS
+        from evaluation.diagnostics.panel import diagnose
+
+        moments = self.estimator.moments(self.data, self.outcome)
+        results = self.estimator.estimate(moments, self.outcome)
+        case = Case(self.estimator, moments, self.outcome, results)
+        names = cluster_names(self.data, MOST_CLUSTERS)
+        return diagnose(case, self.switches, self.analysis.role, places=self.places, names=names)
+
+
+def _fit(job: _Job) -> Finished:
     """One analysis, in one linear-algebra thread: results do not depend on how many there are."""
     from threadpoolctl import threadpool_limits
 
-    analysis, estimator, data, outcome = job
+    analysis, estimator = job.analysis, job.estimator
     try:
         with threadpool_limits(limits=1):
-            found = estimator.fit(data, outcome)
+            found = job.answer()
     except NotEstimable as none:
         return Finished(analysis, estimator, status="not_estimable", reason=str(none), reason_counts=none.counts)
     except EvaluationError as error:
@@ -65,23 +91,32 @@ def _fit(job: tuple[Analysis, Estimator, Any, Outcome]) -> Finished:
     return Finished(analysis, estimator, found, "not_estimable", reason, counts)
 
 
-def _with_pretrends(done: Finished, wanted: bool) -> Finished:
-    """The analysis with the checks of the paths before adoption, or without them where the study switched them off."""
-    if wanted:
-        checks = (*done.results.checks, *pretrends(done.results, getattr(done.estimator, "anticipation", 0)))
-    else:
-        checks = tuple(c for c in done.results.checks if c.check != "pretrends")
-    return replace(done, results=replace(done.results, checks=checks))
-
-
 def _fit_all(study: Study, plan: Plan, data: Panel | Cohort, jobs: int) -> Iterator[Finished]:
-    work = [(analysis, estimator, data, study.outcome(analysis.outcome)) for analysis, estimator in plan.analyses]
+    places = isinstance(study.design, PanelDesign) and study.design.units_are == "places"
+    work = [
+        _Job(analysis, estimator, data, study.outcome(analysis.outcome), study.diagnostics, places)
+        for analysis, estimator in plan.analyses
+    ]
     if jobs == 1 or len(work) == 1:
         yield from map(_fit, work)
         return
     # Fresh processes: forking one that holds DuckDB's threads can hang.
     with ProcessPoolExecutor(min(jobs, len(work)), mp_context=get_context("spawn")) as pool:
         yield from pool.map(_fit, work)
+
+
+def _compared(finished: list[Finished]) -> list[Finished]:
+    """The analyses, the main one with a check of whether the others of its outcome agree with it."""
+    from evaluation.diagnostics.agreement import Answer, agreement
+
+    main = next(d for d in finished if d.analysis.role == "primary")
+    others = [
+        Answer(d.analysis.estimator, d.analysis.label or d.estimator.title, d.results)
+        for d in finished
+        if d is not main and d.analysis.outcome == main.analysis.outcome
+    ]
+    checks = agreement(Answer(main.analysis.estimator, "", main.results), others)
+    return [replace(d, results=d.results + ResultSet(checks=checks)) if d is main else d for d in finished]
 
 
 def _described(study: Study, plan: Plan, data: Any) -> dict[str, list[Row]]:
@@ -103,11 +138,11 @@ def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progres
     study, started = plan.file.study, now()
     data = describe.frame(study, plan.source)
     finished = []
-    for fitted in _fit_all(study, plan, data, jobs):
-        done = _with_pretrends(fitted, study.diagnostics.pretrends)
+    for done in _fit_all(study, plan, data, jobs):
         finished.append(done)
         if progress:
             progress(done)
+    finished = _compared(finished)
     full = tables(study, finished, _described(study, plan, data))
     profile = study.disclosure.profile
     people = not isinstance(study.design, PanelDesign) or study.design.units_are == "people"

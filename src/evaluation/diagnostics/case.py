@@ -1,0 +1,77 @@
+"""An analysis of a panel after its fit: what its diagnostics ask again, under other choices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from evaluation.errors import NotEstimable
+from evaluation.estimators.base import PanelEstimator
+from evaluation.results import Estimate, ResultSet, Sensitivity
+from evaluation.study.models import Outcome
+
+if TYPE_CHECKING:
+    from evaluation.data.moments import Integers, Mask, PanelMoments
+
+
+@dataclass(frozen=True)
+class Case:
+    """An analysis with its moments and results."""
+
+    estimator: PanelEstimator
+    moments: PanelMoments
+    outcome: Outcome
+    results: ResultSet
+
+    @property
+    def overall(self) -> Estimate | None:
+        """The one overall effect, where it could be estimated."""
+        return next((e for e in self.results.estimates if e.term == "att" and e.status == "ok"), None)
+
+    @property
+    def anticipation(self) -> int:
+        """Periods before adoption that treatment may affect, by the analysis's options."""
+        return int(getattr(self.estimator, "anticipation", 0))
+
+    def again(self, moments: PanelMoments, estimator: PanelEstimator | None = None) -> Estimate | None:
+        """The overall effect on other moments, or by another choice of options; None where there is no answer."""
+        try:
+            return (estimator or self.estimator).overall(moments, self.outcome)
+        except NotEstimable:
+            return None
+
+
+def restricted(moments: PanelMoments, keep: Mask, cohort: Integers) -> PanelMoments | None:
+    """These moments with the cells `keep` (R, T) alone and other cohorts (R,); None where no cell is left."""
+    import numpy as np
+
+    seen = keep & moments.observed
+    rows, periods = seen.any(axis=1), seen.any(axis=0)
+    if not rows.any():
+        return None
+    at = np.ix_(rows, periods)
+    cells = seen[at]
+    cross = None
+    if moments.cross is not None:
+        both = np.concatenate([np.ones((len(seen), 1), dtype=np.bool_), seen], axis=1)
+        whole = moments.cross * both[:, :, None] * both[:, None, :]
+        held = np.r_[True, periods]
+        cross = whole[np.ix_(rows, held, held)]
+    return replace(
+        moments,
+        times=moments.times[periods],
+        cluster=moments.cluster[rows],
+        cohort=cohort[rows],
+        units=moments.units[rows],
+        counts=np.where(cells, moments.counts[at], 0),
+        weights=np.where(cells, moments.weights[at], 0.0),
+        sums=np.where(cells, moments.sums[at], 0.0),
+        cross=cross,
+        flow=(),
+    )
+
+
+def as_row(kind: str, label: str, found: Estimate, group: str = "", parameter: float | None = None) -> Sensitivity:
+    """An overall effect under another choice as a row of the sensitivity table."""
+    return Sensitivity(kind, label, group, parameter, found.estimate, found.std_error, found.conf_low,
+                       found.conf_high, found.p_value, counts=found.counts)  # fmt: skip

@@ -1,0 +1,92 @@
+"""Does the answer rest on one unit or one cohort? The overall effect with each left out in turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluation.diagnostics.case import Case, as_row, restricted
+from evaluation.results import Check, Estimate, ResultSet, Sensitivity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evaluation.data.moments import Mask
+
+MOST_CLUSTERS = 60  # beyond, one alone hardly moves the whole
+
+
+def leave_out(case: Case, names: Sequence[str] = ()) -> ResultSet:
+    """One cohort and, up to `MOST_CLUSTERS`, one cluster left out in turn; a check where that changes the answer.
+
+    `names` are the clusters' names by code; where they are not given the code stands in.
+    """
+    overall = case.overall
+    if overall is None or overall.estimate is None:
+        return ResultSet()
+    cohorts = tuple(_cohorts(case))
+    clusters = tuple(_clusters(case, names))
+    return ResultSet(sensitivity=(*cohorts, *clusters), checks=(*_judged(overall, cohorts, "cohort"),
+                                                               *_judged(overall, clusters, "unit")))  # fmt: skip
+
+
+def _without(case: Case, gone: Mask) -> Estimate | None:
+    import numpy as np
+
+    keep = np.broadcast_to(~gone[:, None], case.moments.counts.shape)
+    left = restricted(case.moments, keep, case.moments.cohort)
+    return None if left is None else case.again(left)
+
+
+def _cohorts(case: Case) -> Iterator[Sensitivity]:
+    import numpy as np
+
+    moments = case.moments
+    inside = (moments.cohort > moments.times[0]) & (moments.cohort <= moments.times[-1])
+    treated = np.unique(moments.cohort[inside]).tolist()
+    for g in treated if len(treated) > 1 else ():
+        found = _without(case, moments.cohort == g)
+        if found is not None:
+            yield as_row("leave_one_cohort", f"Without the cohort that began in {g}", found, str(g))
+
+
+def _clusters(case: Case, names: Sequence[str]) -> Iterator[Sensitivity]:
+    import numpy as np
+
+    codes = np.unique(case.moments.cluster).tolist()
+    if case.moments.cross is not None or not 2 < len(codes) <= MOST_CLUSTERS:
+        return
+    for code in codes:
+        found = _without(case, case.moments.cluster == code)
+        if found is not None:
+            name = names[code] if names else str(code)
+            yield as_row("leave_one_unit", f"Without {name}", found, name)
+
+
+def _judged(overall: Estimate, rows: Sequence[Sensitivity], what: str) -> tuple[Check, ...]:
+    if not rows:
+        return ()
+    values = [r.estimate for r in rows if r.estimate is not None]
+    low, high = min(values), max(values)
+    turned = [r for r in rows if _verdict(r) != _verdict(overall)]
+    span = f"between {low:.3g} and {high:.3g}"
+    if not turned:
+        message = f"With any one {what} left out, the effect stays {span} and the conclusion the same."
+        status = "pass"
+    else:
+        first = turned[0]
+        message = (
+            f"The conclusion depends on single {what}s: with any one left out the effect lies {span}, and "
+            f"{len(turned)} of {len(rows)} would change what is concluded ({first.label[0].lower()}{first.label[1:]}, "
+            "for one)."
+        )
+        status = "warn"
+    widest = max(rows, key=lambda r: abs((r.estimate or 0.0) - (overall.estimate or 0.0)))
+    return (Check(f"leave_one_{what}", status, message, term="att", group=widest.group,
+                  statistic=widest.estimate, counts=overall.counts),)  # type: ignore[arg-type]  # fmt: skip
+
+
+def _verdict(row: Estimate | Sensitivity) -> int:
+    """Above zero (1), below (-1), or neither for certain (0)."""
+    if row.conf_low is None or row.conf_high is None:
+        return 0
+    return int(row.conf_low > 0) - int(row.conf_high < 0)
