@@ -191,7 +191,7 @@ def test_an_impossible_risk_is_refused(effect, baseline, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("study", [cohort(estimator="rmst"), panel(estimator="poisson_did")], ids=["rmst", "poisson"])
+@pytest.mark.parametrize("study", [cohort(estimator="rmst"), panel(estimator="a_plug_in")], ids=["rmst", "plug_in"])
 def test_an_estimand_that_cannot_be_planted_is_refused(study, tmp_path):
     with pytest.raises(DataError, match="cannot be planted"):
         simulate(study, -0.1, tmp_path / "made.parquet")

@@ -149,8 +149,16 @@ class Simulation(Model):
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     size: Annotated[int, Field(gt=0)] = 2000  # people, or units of a panel
-    periods: Annotated[int, Field(gt=1)] = 24  # panel only
+    periods: Annotated[int, Field(gt=1)] = 24  # panels only
     baseline: float | None = None  # control risk at the last window, or the untreated mean
+    # panels only
+    cohorts: Annotated[int, Field(gt=0)] = 4  # adoption dates
+    treated_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    dynamics: Literal["constant", "growing", "fading"] = "constant"  # the effect's course after adoption
+    heterogeneity: Annotated[float, Field(ge=-0.9, le=0.9)] = 0.0  # first cohort above the mean effect, last below
+    drift: float = 0.0  # how far adopters move away by themselves each period: breaks parallel trends
+    carry_over: Annotated[float, Field(ge=0, lt=1)] = 0.4  # correlation of a unit's errors in neighbouring periods
+    overdispersion: Annotated[float, Field(ge=0)] = 0.0  # counts: variance = mean + overdispersion * mean²
 
 
 Product = Literal["brief", "full", "appendix"]
