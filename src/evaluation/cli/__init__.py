@@ -33,6 +33,7 @@ IN_ORDER: tuple[Callable[..., int], ...] = (
     prepare.examples,
     prepare.check,
     prepare.simulate,
+    prepare.design,
     study_runs.run,
     study_runs.report,
     prepare.methods,

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from evaluation.cli.console import AsJson, Force, Studies, block, print_json, print_table, say, tell
+from evaluation.cli.console import AsJson, Force, Studies, block, print_json, print_table, progress_bar, say, tell
 from evaluation.errors import EvaluationError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from evaluation.run.design import Power
+
+FEWEST_DRAWS = 100
 
 
 def init(name: str, *, design: Literal["panel", "cohort"]) -> int:
@@ -134,6 +139,55 @@ def simulate(study: str, /, *, effect: float, out: Path, seed: int | None = None
     path = make(load(find(study)).study, effect, out, seed, force=force)
     say(f"Wrote {path}: simulated data with a planted effect of {effect:g}")
     return 0
+
+
+def design(study: str, /, *, power: float = 0.8, draws: int = 500, seed: int = 1, as_json: AsJson = False) -> int:
+    """Power and the smallest detectable effect of a panel study, before outcomes are opened.
+
+    Outcomes from the first adoption on are not read: how they vary is taken from the periods before it, or from
+    the study's simulation section where there are no data yet.
+
+    Parameters
+    ----------
+    power
+        Probability with which the effect is to be found.
+    draws
+        Simulated data sets.
+    seed
+        Seed of the random numbers.
+    """
+    from evaluation.run.design import plans
+    from evaluation.run.design import power as reckon
+    from evaluation.study.load import find
+
+    if not 0.05 < power < 1:
+        raise UsageError(Problem("", "--power", f"{power} is no power; give a share between 0.05 and 1."))
+    if draws < FEWEST_DRAWS:
+        raise UsageError(Problem("", "--draws", f"{draws} draws are too few to tell; give {FEWEST_DRAWS} or more."))
+    known = plans(find(study))
+    with progress_bar() as bar:
+        task = bar.add_task("simulating", total=draws)
+        found, problems = reckon(
+            known, draws=draws, target=power, seed=seed, progress=lambda done: bar.update(task, completed=done)
+        )
+    if as_json:
+        print_json({"analyses": [p.row() for p in found], "problems": [p.to_dict() for p in problems]})
+    elif found:
+        _print_power(found, power)
+    if problems and not as_json:
+        tell(block(problems))
+    return int(not found)
+
+
+def _print_power(found: list[Power], target: float) -> None:
+    for p in found:
+        say(f"{p.analysis}: {p.outcome} ({p.estimator})")
+        say(f"  Planned: {p.n_units:,} units, {p.n_treated:,} of them treated, {p.n_clusters:,} clusters")
+        say(f"  Rests on {p.rests_on}.")
+        say(f"  Smallest effect found with probability {target:.0%}: {p.detectable:.3g}")
+        say(f"  Standard error of the estimate: {p.std_error:.3g}")
+        say(f"  Without any effect the test finds one in {p.size:.1%} of the draws.")
+        print_table("", ("effect", "power"), [(f"{e:.3g}", f"{share:.0%}") for e, share in p.curve])
 
 
 def methods(estimator: str | None = None, /, *, as_json: AsJson = False) -> int:

@@ -32,8 +32,8 @@ def effects(cohort: Integers, periods: Integers, effect: float, plan: Simulation
         "fading": 0.5 ** (since / HALF_LIFE),
     }[plan.dynamics]
     shape = np.where(treated, path * (1 + plan.heterogeneity * _rank(cohort))[:, None], 0.0)
-    total = shape.sum()
-    found: Floats = shape * (effect * treated.sum() / total) if total else shape
+    scale = effect * float(treated.sum()) / float(shape.sum()) if treated.any() else 0.0
+    found: Floats = shape * scale
     return found
 
 

@@ -67,7 +67,7 @@ def adoption(
     return generator.permutation(dealt)
 
 
-def _carried_over(rows: int, periods: int, carry: float, generator: np.random.Generator) -> Floats:
+def carried_over(rows: int, periods: int, carry: float, generator: np.random.Generator) -> Floats:
     """Stationary first-order autoregressive errors of variance 1, one row a unit."""
     import numpy as np
 
@@ -89,10 +89,10 @@ def untreated(
     units = len(cohort)
     level = 1 + UNIT_SPREAD * generator.standard_normal(units).clip(-2.5, 2.5) + HEAD_START * (cohort > 0)
     path = PERIOD_SPREAD * generator.standard_normal(periods).cumsum().clip(-4, 4)
-    shocks = ERROR_SPREAD * _carried_over(units, periods, carry, generator)
+    shocks = ERROR_SPREAD * carried_over(units, periods, carry, generator)
     groups = int(cluster.max()) + 1
     if groups < units:
-        shocks += CLUSTER_SPREAD * _carried_over(groups, periods, carry, generator)[cluster]
+        shocks += CLUSTER_SPREAD * carried_over(groups, periods, carry, generator)[cluster]
     return baseline * (level[:, np.newaxis] + path + shocks)
 
 
@@ -122,7 +122,7 @@ def _with_missing(values: Floats, kind: str | None, generator: np.random.Generat
     return pa.array(values if kind not in ("count", "binary") else values.astype("int64"), mask=missing)
 
 
-def _clusters(design: PanelDesign, units: int) -> Integers:
+def clusters(design: PanelDesign, units: int) -> Integers:
     """Cluster of each unit, numbered from 0: itself, or one of about a fifth as many."""
     import numpy as np
 
@@ -179,7 +179,7 @@ def panel_columns(study: Study, effect: float, plan: Simulation, generator: np.r
         )
     periods, single = _periods(design, plan.periods), study.primary.estimator in ONE_START
     cohort = adoption(plan.size, periods, generator, 1 if single else plan.cohorts, plan.treated_share)
-    cluster, third = _clusters(design, plan.size), study.primary.options.get("third")
+    cluster, third = clusters(design, plan.size), study.primary.options.get("third")
     columns: dict[str, Any] = {
         design.unit: np.repeat(np.arange(1, plan.size + 1), plan.periods),
         design.time: np.tile(periods, plan.size),

@@ -71,7 +71,6 @@ def _judged(overall: Estimate, rows: Sequence[Sensitivity], what: str) -> tuple[
     span = f"between {low:.3g} and {high:.3g}"
     if not turned:
         message = f"With any one {what} left out, the effect stays {span} and the conclusion the same."
-        status = "pass"
     else:
         first = turned[0]
         message = (
@@ -79,10 +78,9 @@ def _judged(overall: Estimate, rows: Sequence[Sensitivity], what: str) -> tuple[
             f"{len(turned)} of {len(rows)} would change what is concluded ({first.label[0].lower()}{first.label[1:]}, "
             "for one)."
         )
-        status = "warn"
     widest = max(rows, key=lambda r: abs((r.estimate or 0.0) - (overall.estimate or 0.0)))
-    return (Check(f"leave_one_{what}", status, message, term="att", group=widest.group,
-                  statistic=widest.estimate, counts=overall.counts),)  # type: ignore[arg-type]  # fmt: skip
+    return (Check(f"leave_one_{what}", "warn" if turned else "pass", message, term="att", group=widest.group,
+                  statistic=widest.estimate, counts=overall.counts),)  # fmt: skip
 
 
 def _verdict(row: Estimate | Sensitivity) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from evaluation.diagnostics.case import Case, as_row, restricted
 from evaluation.results import Check, Estimate, ResultSet, Sensitivity
@@ -61,8 +61,8 @@ def _judged(found: list[Estimate]) -> tuple[Check, ...]:
             "An adoption moved ahead, where nothing had happened yet, shows no effect that chance does not explain. "
             "This does not prove that the groups would have stayed together."
         )
-    status = "fail" if p_value < ALPHA else "pass"
     counts = tuple(sorted({n for e in tested for n in e.counts}))
+    status: Literal["pass", "fail"] = "fail" if p_value < ALPHA else "pass"
     return (Check("placebo_time", status, message, term="att", statistic=worst.estimate, p_value=p_value,
                   threshold=ALPHA, counts=counts),)  # fmt: skip
 
