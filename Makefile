@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 SHIPPED := transition_aid prison_work_program per_se_laws drug_court joint_task_force
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOCKS := run test dev
+LOCKS := run test dev bench
 
 .PHONY: report test test-all lint format bench calibrate lock clean
 
@@ -20,8 +20,8 @@ lint: .venv/installed-dev ## style, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed-test ## speed and memory of the runs
-	$(BIN)/python benchmarks/speed.py
+bench: .venv-bench/installed ## speed and memory beside other programs; writes docs/benchmarks.md
+	.venv-bench/bin/python benchmarks/speed.py
 
 calibrate: .venv/installed-test ## bias and coverage by simulation; writes docs/calibration.md
 	$(BIN)/python benchmarks/calibrate.py
@@ -31,7 +31,14 @@ lock: .venv/installed-dev ## renew requirements/*.txt from pyproject.toml
 	for name in $(LOCKS); do requirements/lock $$name; done
 
 clean: ## remove everything made, the virtual environment included
-	rm -rf .venv build dist outputs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench build dist outputs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.venv-bench/installed: requirements/bench.txt pyproject.toml # apart: some of the programs compared are GPL
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: set PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/bench.txt
+	.venv-bench/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: set PYTHON=/path/to/python3"; exit 1; }
