@@ -12,13 +12,15 @@ from evaluation.study.models import Outcome
 
 if TYPE_CHECKING:
     from evaluation.data.moments import Integers, Mask, PanelMoments
+    from evaluation.data.panel import Panel
 
 
 @dataclass(frozen=True)
 class Case:
-    """An analysis with its moments and results."""
+    """An analysis with its data, moments and results."""
 
     estimator: PanelEstimator
+    panel: Panel
     moments: PanelMoments
     outcome: Outcome
     results: ResultSet

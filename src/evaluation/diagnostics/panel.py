@@ -16,9 +16,9 @@ ARGUED = ("primary", "secondary")  # roles whose results carry the argument
 def diagnose(case: Case, switches: Diagnostics, role: str, *, places: bool, names: Sequence[str] = ()) -> ResultSet:
     """The results with what the diagnostics add.
 
-    Every analysis gets the checks of its leads and, for a two-way regression, of its weights; those that carry the
-    argument (primary, secondary) the placebos, the bounds on departures from parallel trends, and the effect with
-    each cohort or unit left out. `names` are the clusters' names by code.
+    Every analysis gets the checks of its leads and, for a two-way regression, of its weights. Those that carry the
+    argument (primary, secondary) also get another library's answer, the placebos, the bounds on departures from
+    parallel trends, and the effect with each cohort or unit left out. `names` are the clusters' names by code.
     """
     from evaluation.diagnostics.pretrends import pretrends
 
@@ -38,13 +38,14 @@ def diagnose(case: Case, switches: Diagnostics, role: str, *, places: bool, name
 def _asked(
     case: Case, switches: Diagnostics, role: str, places: bool, names: Sequence[str]
 ) -> list[Callable[[], ResultSet]]:
-    from evaluation.diagnostics import leave_out, placebo, reporting
+    from evaluation.diagnostics import leave_out, placebo, reporting, second_opinion
 
     found: list[Callable[[], ResultSet]] = []
     if case.estimator.id == "twfe":
         found.append(lambda: _decomposed(case))
     if role not in ARGUED:
         return found
+    found.append(lambda: second_opinion.second_opinion(case))
     found.append(lambda: ResultSet(checks=reporting.reporting(case.moments, places)))
     if switches.placebo:
         found += [lambda: placebo.in_time(case), lambda: placebo.among_never_treated(case)]

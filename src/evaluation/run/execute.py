@@ -65,7 +65,7 @@ class _Job:
 
         moments = self.estimator.moments(self.data, self.outcome)
         results = self.estimator.estimate(moments, self.outcome)
-        case = Case(self.estimator, moments, self.outcome, results)
+        case = Case(self.estimator, self.data, moments, self.outcome, results)
         names = cluster_names(self.data, MOST_CLUSTERS)
         return diagnose(case, self.switches, self.analysis.role, places=self.places, names=names)
 
