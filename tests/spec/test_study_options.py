@@ -11,7 +11,7 @@ ESTIMATORS = [
     panel("of_a_later_version", ("estimator: twfe", "estimator: ▸sun_abraham"), "analyses[1].estimator",
           '"sun_abraham" is not available in this version'),
     panel("of_the_other_design", ("estimator: twfe", "estimator: ▸cox"), "analyses[1].estimator",
-          '"cox" is for cohort designs', "For a panel design there are: twfe, event_study, callaway_santanna"),
+          '"cox" is for cohort designs', "For a panel design there are: twfe"),
     cohort("of_the_other_design", (("estimator: cox", "estimator: ▸twfe"),
                                    ("    options:\n      covariates: [age]\n      ties: efron\n", "")),
            "analyses[1].estimator", '"twfe" is for panel designs'),

@@ -49,7 +49,7 @@ LATER = [
     panel("placebo", ("{pretrends: true}", "{pretrends: true, ▸placebo: true}"), "diagnostics.placebo",
           "not available in this version", severity="warning"),
     panel("exposure", ("    type: continuous", "    type: rate\n    ▸exposure: people"), "outcomes[0].exposure",
-          "no estimator of this version uses an exposure", data=lambda d: d.assign(people=1.0), severity="warning"),
+          "no analysis of this outcome uses its exposure", data=lambda d: d.assign(people=1.0), severity="warning"),
     cohort("offence_filter", ("    label: Rearrest", "    label: Rearrest\n    ▸offence: {exclude: [traffic]}"),
            "outcomes[0].offence", "not available in this version", "ready-made analysis data"),
     cohort("comparison_table", ("  event: arrested", "  event: arrested\n  ▸comparison: {table: program_episodes}"),

@@ -92,7 +92,7 @@ def run(
     /,
     *,
     out: Out = Path("outputs"),
-    engine: Literal["duckdb"] = "duckdb",
+    engine: Literal["duckdb", "spark"] = "duckdb",
     jobs: int = 1,
     report: bool = True,
     as_json: AsJson = False,
@@ -102,7 +102,7 @@ def run(
     Parameters
     ----------
     engine
-        Where the data are aggregated.
+        Where panels are aggregated: here, or by Spark as the environment or the study's `engine:` says.
     jobs
         Analyses fitted at the same time.
     report

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from evaluation.data.adoption import first_treated
 from evaluation.data.engine import Source
 from evaluation.data.panel_checks import problems
 from evaluation.data.series import series
-from evaluation.study.models import PanelDesign
+from evaluation.study.models import Engine, Outcome, PanelDesign
+
+if TYPE_CHECKING:
+    from evaluation.data.moments import PanelMoments
+    from evaluation.errors import NotEstimable
 
 __all__ = ["Panel", "problems", "series"]
 
@@ -19,6 +25,8 @@ class Panel:
 
     `cohort` is the first treated period of a unit; empty, infinite or 0 = never treated. What must hold of the data
     (whole periods, one row a unit and period, one cohort and one cluster a unit) is checked by `problems`.
+
+    `spark` says where moments are aggregated (None: by DuckDB, here); `held` are those reckoned already.
     """
 
     source: Source
@@ -27,6 +35,8 @@ class Panel:
     cohort: str
     cluster: str
     weights: str | None = None
+    spark: Engine | None = None
+    held: Mapping[Outcome, PanelMoments | NotEstimable] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, design: PanelDesign, source: Source) -> Panel:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evaluation.errors import NotEstimable
 from evaluation.results import Check
 
 if TYPE_CHECKING:
     from evaluation.data.moments import Mask, PanelMoments
+
+
+def require_variation(moments: PanelMoments) -> None:
+    """Raise NotEstimable where the outcome is the same in every row."""
+    if not moments.spread:
+        raise NotEstimable("The outcome has the same value in every row: there is no change to compare.")
 
 
 def several_periods(moments: PanelMoments) -> PanelMoments:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
 from evaluation.errors import NotEstimable
-from evaluation.estimators.base import PanelEstimator
-from evaluation.results import Check, Estimate, Inference, ResultSet, not_estimable
+from evaluation.estimators._regression import Made, Regression, RegressionEstimator, collected
+from evaluation.results import Estimate, ResultSet, not_estimable
 
 if TYPE_CHECKING:
     from evaluation.data.moments import Floats, Mask, PanelMoments
-    from evaluation.inference.rule import Rule
-    from evaluation.inference.two_way import TwoWayFit
+    from evaluation.results import Influence
     from evaluation.study.models import Outcome
 
 OVERALL = "Effect on the treated: mean of the event-time coefficients over treated observations"
 BY_EVENT_TIME = "Effect on the treated by periods since adoption, relative to the reference period"
 
 
-class EventStudy(PanelEstimator):
+class EventStudy(RegressionEstimator):
     """Regression on unit effects, period effects and indicators of periods since adoption."""
 
     id = "event_study"
@@ -34,8 +33,9 @@ class EventStudy(PanelEstimator):
     needs = "A panel with units observed in the reference period; better with never-treated units."
     conventions = (
         "Cluster-robust (CR1) standard errors with the factor G/(G-1) * (N-1)/(N-K), K = coefficients + number of "
-        "periods, unit effects nested in the clusters not counted; t with G-1 degrees of freedom. The joint test of "
-        "the leads is F with (q, G-1). Always-treated units and units observed once are dropped and counted; cohorts "
+        "periods, unit effects nested in the clusters not counted; t with G-1 degrees of freedom. Below 40 clusters "
+        "CR2 with Satterthwaite degrees of freedom and the wild cluster bootstrap stand beside. The joint test of the "
+        "leads is F with (q, G-1). Always-treated units and units observed once are dropped and counted; cohorts "
         "after the last period are controls. Collinear leads are dropped, the farthest first."
     )
     source = "Sun and Abraham (2021); Borusyak, Jaravel and Spiess (2024) on what the leads identify"
@@ -54,7 +54,7 @@ class EventStudy(PanelEstimator):
             )
         return self
 
-    def estimate(self, moments: PanelMoments, outcome: Outcome) -> ResultSet:  # noqa: ARG002
+    def answer(self, moments: PanelMoments, outcome: Outcome, *, alternatives: bool) -> ResultSet:  # noqa: ARG002
         """Terms `att` and `event` (time = periods since adoption), the joint test of the leads, and the flow.
 
         Raises
@@ -62,21 +62,22 @@ class EventStudy(PanelEstimator):
         NotEstimable
             When no unit adopts within the span, or none is observed in the reference period.
         """
-        from evaluation.estimators._did import several_periods, without_always_treated
-        from evaluation.inference.rule import Rule, few_clusters
+        from evaluation.estimators._did import require_variation, several_periods, without_always_treated
         from evaluation.inference.two_way import two_way
 
+        require_variation(moments)
         moments = several_periods(without_always_treated(moments))
         events, design = _events(moments, self.reference, self.window)
-        fit = two_way(moments, design)
-        rule = Rule("CR1", self.conf_level, fit.n_clusters, fit.n_clusters - 1, "clusters - 1", fit.factor)
-        figures = _Figures(moments, events, fit, rule)
-        rows = [figures.overall(), figures.reference(self.reference)]
-        rows += [figures.event(k) for k in range(len(events) - 1)]
-        rows.sort(key=lambda row: (row.estimate.term, row.estimate.time or 0))
-        checks = (figures.pretrends(), *(c for row in rows for c in row.checks), *few_clusters(fit.n_clusters))
-        inference = tuple(i for row in rows for i in row.inference)
-        return ResultSet(tuple(row.estimate for row in rows), inference, checks, flow=moments.flow)
+        found = Regression(moments, two_way(moments, design), self.conf_level, alternatives)
+        figures = _Figures(events, found)
+        rows = [figures.overall(), figures.reference(), *(figures.event(k) for k in range(len(events) - 1))]
+        leads = [k for k in figures.identified if events[k].time < 0]
+        pretrends = found.pretrends([(figures.one(k), events[k].rows) for k in leads])
+        joint = found.joint(
+            [float(events[k].time) for k in figures.identified], figures.identified, (float(self.reference),)
+        )
+        results = collected(rows, found.checks(), moments=moments, joint=joint, influence=figures.influence())
+        return replace(results, checks=(pretrends, *results.checks))
 
 
 @dataclass(frozen=True)
@@ -127,87 +128,70 @@ def _events(moments: PanelMoments, reference: int, window: list[int] | None) -> 
 
 
 @dataclass(frozen=True)
-class _Row:
-    """One estimate, how its uncertainty was reckoned, and what there is to say about it."""
-
-    estimate: Estimate
-    inference: tuple[Inference, ...] = ()
-    checks: tuple[Check, ...] = ()
-
-
-@dataclass(frozen=True)
 class _Figures:
     """The rows of the results; `events` are in the order of the fit's coefficients, then the reference."""
 
-    moments: PanelMoments
     events: list[_Event]
-    fit: TwoWayFit
-    rule: Rule
+    found: Regression
 
-    def reference(self, time: int) -> _Row:
+    @property
+    def identified(self) -> list[int]:
+        """Coefficients that could be estimated."""
+        return [k for k in range(len(self.events) - 1) if self.found.fit.identified[k]]
+
+    def one(self, k: int) -> Floats:
+        """The weights (P,) of a single coefficient."""
+        import numpy as np
+
+        found = np.zeros(len(self.events) - 1)
+        found[k] = 1.0
+        return found
+
+    def reference(self) -> Made:
         """The period all others are relative to."""
         from evaluation.estimators._did import counts_of
 
-        counts = counts_of(self.moments, self.events[-1].rows)
-        return _Row(Estimate("event", BY_EVENT_TIME, 0.0, time=float(time), status="reference",
-                             conf_level=self.rule.conf_level, **counts))  # fmt: skip
+        moments, event = self.found.moments, self.events[-1]
+        return Made(Estimate("event", BY_EVENT_TIME, 0.0, time=float(event.time), status="reference",
+                             conf_level=self.found.conf_level, **counts_of(moments, event.rows)))  # fmt: skip
 
-    def event(self, k: int) -> _Row:
+    def event(self, k: int) -> Made:
         """One event time's coefficient, or why there is none."""
-        from evaluation.estimators._did import counts_of, single_cluster
+        from evaluation.estimators._did import counts_of
 
         event = self.events[k]
-        if not self.fit.identified[k]:
+        if not self.found.fit.identified[k]:
             reason = (
                 f"The coefficient at {event.time} periods since adoption cannot be told apart from the other event "
                 "times, units and periods. It was left out, which sets it to zero; all others are relative to it too."
             )
-            counts = counts_of(self.moments, event.rows)["counts"]
+            counts = counts_of(self.found.moments, event.rows)["counts"]
             estimate, check = not_estimable("event", BY_EVENT_TIME, reason, counts, time=float(event.time))
-            return _Row(estimate, checks=(check,))
-        estimate, inference = self._figure("event", BY_EVENT_TIME, [k], time=float(event.time))
+            return Made(estimate, checks=(check,))
         what = f"The coefficient at {event.time} periods since adoption"
-        doubt = single_cluster(self.moments, event.rows, what, term="event", time=float(event.time))
-        return _Row(estimate, (inference,), doubt)
+        return self.found.figure("event", BY_EVENT_TIME, self.one(k), event.rows, what=what, time=float(event.time))
 
-    def overall(self) -> _Row:
+    def _shares(self) -> Floats:
+        """The weights (P,) of the overall effect: the observations after adoption, by event time."""
+        import numpy as np
+
+        weight = np.zeros(len(self.events) - 1)
+        for k in self.identified:
+            weight[k] = self.events[k].weight if self.events[k].time >= 0 else 0.0
+        return weight / weight.sum() if weight.any() else weight
+
+    def overall(self) -> Made:
         """The mean of the coefficients after adoption, by their observations."""
-        used = [k for k, e in enumerate(self.events) if e.time >= 0 and self.fit.identified[k]]
-        if not used:
+        import numpy as np
+
+        shares = self._shares()
+        if not shares.any():
             estimate, check = not_estimable("att", OVERALL, "No coefficient after adoption could be estimated.")
-            return _Row(estimate, checks=(check,))
-        estimate, inference = self._figure("att", OVERALL, used)
-        return _Row(estimate, (inference,))
+            return Made(estimate, checks=(check,))
+        rows = np.any([self.events[k].rows for k in np.flatnonzero(shares)], axis=0)
+        return self.found.figure("att", OVERALL, shares, np.asarray(rows))
 
-    def _figure(self, term: str, estimand: str, used: list[int], **key: Any) -> tuple[Estimate, Inference]:
-        """The mean of some coefficients, weighted by their observations."""
-        import numpy as np
-
-        from evaluation.estimators._did import counts_of
-        from evaluation.inference.covariance import standard_errors
-
-        weight = np.array([self.events[k].weight for k in used])
-        share = weight / weight.sum()
-        variance = share @ self.fit.covariance[np.ix_(used, used)] @ share
-        error = standard_errors(np.atleast_2d(variance), self.moments.spread)[0]
-        treated = np.any([self.events[k].rows for k in used], axis=0)
-        counts = counts_of(self.moments, np.asarray(treated))
-        return self.rule.figure(term, estimand, float(share @ self.fit.coefficients[used]), error, **key, **counts)
-
-    def pretrends(self) -> Check:
-        """The joint test of the leads."""
-        import numpy as np
-
-        from evaluation.estimators._did import counts_of
-        from evaluation.inference.covariance import joint_test
-        from evaluation.inference.rule import enough_for_joint_test, pretrends_check
-
-        leads = [k for k, e in enumerate(self.events[:-1]) if e.time < 0 and self.fit.identified[k]]
-        tested = [k for k in leads if self.moments.clusters_among(self.events[k].rows) > 1]
-        covariance = self.fit.covariance[np.ix_(tested, tested)]
-        test = joint_test(self.fit.coefficients[tested], covariance, self.fit.n_clusters - 1)
-        left_out = len(leads) - len(tested)
-        trusted = enough_for_joint_test(self.fit.n_clusters, len(tested))
-        without = f" {left_out} seen in one cluster are left out." if left_out else ""
-        behind = {n for k in leads for n in counts_of(self.moments, self.events[k].rows)["counts"]}
-        return pretrends_check(test, len(tested), trusted=trusted, counts=tuple(sorted(behind)), without=without)
+    def influence(self) -> Influence | None:
+        """What each cluster adds to the error of the overall effect."""
+        shares = self._shares()
+        return self.found.influence(shares) if shares.any() else None

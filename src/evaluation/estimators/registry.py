@@ -16,6 +16,8 @@ BUILT_IN = {
     "cox": "evaluation.estimators.cox:Cox",
     "twfe": "evaluation.estimators.twfe:TwoWayFixedEffects",
     "event_study": "evaluation.estimators.event_study:EventStudy",
+    "did_2x2": "evaluation.estimators.did_2x2:TwoByTwo",
+    "triple_difference": "evaluation.estimators.triple_difference:TripleDifference",
     "callaway_santanna": "evaluation.estimators.callaway_santanna:CallawaySantAnna",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluation.errors import NotEstimable
-from evaluation.estimators.base import PanelEstimator
+from evaluation.estimators._regression import Regression, RegressionEstimator, collected
 from evaluation.results import Check, ResultSet
 
 if TYPE_CHECKING:
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from evaluation.study.models import Outcome
 
 
-class TwoWayFixedEffects(PanelEstimator):
+ESTIMAND = "Effect on the treated: one coefficient for all cohorts and periods"
+
+
+class TwoWayFixedEffects(RegressionEstimator):
     """Regression on unit effects, period effects and an indicator of being treated."""
 
     id = "twfe"
@@ -27,11 +30,12 @@ class TwoWayFixedEffects(PanelEstimator):
     conventions = (
         "Cluster-robust (CR1) standard errors with the factor G/(G-1) * (N-1)/(N-K), K = 1 + number of periods, unit "
         "effects nested in the clusters not counted, as fixest and reghdfe report; t with G-1 degrees of freedom. "
+        "Below 40 clusters CR2 with Satterthwaite degrees of freedom and the wild cluster bootstrap stand beside. "
         "Always-treated units stay in; units observed once are dropped and counted."
     )
     source = "Cameron and Miller (2015); Goodman-Bacon (2021) on what the coefficient mixes"
 
-    def estimate(self, moments: PanelMoments, outcome: Outcome) -> ResultSet:  # noqa: ARG002
+    def answer(self, moments: PanelMoments, outcome: Outcome, *, alternatives: bool) -> ResultSet:  # noqa: ARG002
         """The coefficient as term `att`, with its inference, checks and flow.
 
         Raises
@@ -41,32 +45,21 @@ class TwoWayFixedEffects(PanelEstimator):
         """
         import numpy as np
 
-        from evaluation.estimators._did import counts_of, several_periods, single_cluster
-        from evaluation.inference.covariance import standard_errors
-        from evaluation.inference.rule import Rule, few_clusters
+        from evaluation.estimators._did import require_variation, several_periods
         from evaluation.inference.two_way import two_way
 
+        require_variation(moments)
         moments = several_periods(moments)
         if not moments.n_units:
             raise NotEstimable("No unit has an outcome in more than one period.")
         cohorts = np.unique(moments.cohort)
         treated = (cohorts[:, None] != 0) & (moments.times >= cohorts[:, None])
         fit = two_way(moments, treated[:, :, None].astype(np.float64))
-        rule = Rule("CR1", self.conf_level, fit.n_clusters, fit.n_clusters - 1, "clusters - 1", fit.factor)
+        found = Regression(moments, fit, self.conf_level, alternatives)
         ever = (moments.observed & treated[np.searchsorted(cohorts, moments.cohort)]).any(axis=1)
-        estimate, inference = rule.figure(
-            "att",
-            "Effect on the treated: one coefficient for all cohorts and periods",
-            float(fit.coefficients[0]),
-            standard_errors(fit.covariance, moments.spread)[0],
-            **counts_of(moments, ever),
-        )
-        checks = (
-            *_staggered(int(treated.any(axis=1).sum())),
-            *single_cluster(moments, ever, "The coefficient", term="att"),
-            *few_clusters(fit.n_clusters),
-        )
-        return ResultSet((estimate,), (inference,), checks, flow=moments.flow)
+        att = found.figure("att", ESTIMAND, np.ones(1), ever, what="The coefficient")
+        checks = (*_staggered(int(treated.any(axis=1).sum())), *found.checks())
+        return collected([att], checks, moments=moments, influence=found.influence(np.ones(1)))
 
 
 def _staggered(starts: int) -> tuple[Check, ...]:

@@ -35,8 +35,10 @@ COLLINEAR = 1e-9  # share of a column's own variation that must be left after th
 class TwoWayFit:
     """Coefficients (P,) and their CR1 covariance (P, P); NaN where a column was dropped as collinear.
 
+    `errors` (G, P') are each cluster's contribution to the error of the identified coefficients, clusters in the
+    order of their codes; None where units are summed across clusters (`moments.cross`).
     `by_cluster` gives the fit cluster by cluster, for inference with few of them; its last columns are the identified
-    regressors, in order. It must not be called where units are summed across clusters (`moments.cross`).
+    regressors, in order. It must not be called where units are summed across clusters.
     """
 
     coefficients: Floats
@@ -45,6 +47,7 @@ class TwoWayFit:
     n_obs: int
     n_clusters: int
     factor: float
+    errors: Floats | None
     by_cluster: Callable[[], ClusterRegression]
 
 
@@ -76,16 +79,17 @@ def two_way(moments: PanelMoments, design: Floats) -> TwoWayFit:
     factor = _factor(moments, int(identified.sum()))
     bread = np.zeros((full.shape[2], int(identified.sum())))
     bread[kept] = np.linalg.inv(normal[np.ix_(kept, kept)])[:, -bread.shape[1] :]
+    errors = None
     if moments.cross is None:
-        scores = _scores(moments, within, full, rows, solution, bread)
-        squares = scores.T @ scores
+        errors = _scores(moments, within, full, rows, solution, bread)
+        squares = errors.T @ errors
     else:
         squares = meat(moments, lambda r: _loading(moments, r, full[of_row[r]], solution, bread), bread.shape[1])
     covariance = np.full((len(columns), len(columns)), np.nan)
     covariance[np.ix_(identified, identified)] = factor * squares
     return TwoWayFit(
         np.where(identified, solution[columns], np.nan), covariance, identified,
-        int(moments.counts.sum()), moments.n_clusters, factor,
+        int(moments.counts.sum()), moments.n_clusters, factor, errors,
         lambda: _by_cluster(moments, within, full[:, :, kept], of_row, int(identified.sum())))  # fmt: skip
 
 

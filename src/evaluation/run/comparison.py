@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from evaluation.study.models import Design
 
 
+ONE_DATE = ("did_2x2", "triple_difference")  # estimators that compare before and after one adoption date
 Lack = tuple[str, str, str]  # the analysis's key to change, why there is no comparison, how to mend it
 
 
@@ -71,7 +72,24 @@ def _panel(design: PanelDesign, estimator: Estimator, outcome: str, source: Sour
         return "options.control_group", "no unit is never treated.", "Set control_group: not_yet_treated."
     if not any(g == 0 or g > starts[0] for g in cohorts):
         return "outcome", "where the outcome is known, all are treated at once.", "Choose another outcome."
-    return None
+    if estimator.id in ONE_DATE and len(starts) > 1:
+        what = f"units adopted at {len(starts)} different times, and {estimator.id} compares before and after one date."
+        return "estimator", what, "Choose callaway_santanna, which compares each cohort by itself."
+    return _third_group(estimator, source)
+
+
+def _third_group(estimator: Estimator, source: Source) -> Lack | None:
+    """Whether a triple difference's third group holds 0 and 1, each once at least."""
+    third = getattr(estimator, "third", None)
+    if third not in source.columns:
+        return None
+    if source.is_number(third):
+        value = source.number(third)
+        rows = source.query(f"SELECT DISTINCT {value} FROM {source.scan} WHERE {value} IS NOT NULL LIMIT 3")
+        if {v for (v,) in rows} == {0.0, 1.0}:
+            return None
+    what = f'the column "{third}" does not hold 0 and 1, both and nothing else.'
+    return "options.third", what, "Name a column with 1 where treatment can reach the unit, and 0 where it cannot."
 
 
 # --------------------------------------------------------------------------- cohorts

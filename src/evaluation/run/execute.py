@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from evaluation.errors import EvaluationError, NotEstimable
 from evaluation.estimators.base import Estimator, PanelEstimator
 from evaluation.results import ResultSet, Row
 from evaluation.run import describe
+from evaluation.run.engines import prepared
+from evaluation.run.multiplicity import adjusted
 from evaluation.run.plan import Plan
 from evaluation.run.provenance import now, provenance
 from evaluation.run.store import save
@@ -136,14 +138,15 @@ def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progres
         nothing: its status and reason stand in the `analyses` table.
     """
     study, started = plan.file.study, now()
-    data = describe.frame(study, plan.source)
+    data = prepared(plan, describe.frame(study, plan.source), engine, out / study.study / ".moments")
     finished = []
     for done in _fit_all(study, plan, data, jobs):
         finished.append(done)
         if progress:
             progress(done)
-    finished = _compared(finished)
-    full = tables(study, finished, _described(study, plan, data))
+    finished = adjusted(_compared(finished))
+    built = {"flow": [{"study": study.study, "analysis": "", **asdict(f), "status": "ok"} for f in plan.flow]}
+    full = tables(study, finished, _described(study, plan, data) | built)
     profile = study.disclosure.profile
     people = not isinstance(study.design, PanelDesign) or study.design.units_are == "people"
     released = release(study.study, full, profile, people=people)
@@ -154,9 +157,7 @@ def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progres
         study_text=plan.file.text,
         released=released.tables,
         full=None if profile == "none" else full,
-        provenance=provenance(
-            plan.file.text, plan.source.files, seed=seed, planted=planted, engine=engine, started=started
-        ),
+        provenance=provenance(plan.file.text, plan.files, seed=seed, planted=planted, engine=engine, started=started),
     )
     shown = sum(r["status"] == "ok" for r in released.tables["estimates"])
     return RunResult(

@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 # Estimators and options that are named in the study file's description and come with later versions.
 LATER = {
     "panel": (
-        "did_2x2",
         "sun_abraham",
         "imputation",
         "etwfe",
         "stacked",
         "poisson_did",
-        "triple_difference",
         "synthetic_control",
         "synthetic_did",
         "interrupted_time_series",

@@ -14,8 +14,10 @@ from evaluation.study.load import Draft, StudyFile, read
 from evaluation.study.starter import left_as_they_were
 
 if TYPE_CHECKING:
+    from evaluation.data.assemble.panel import Built
     from evaluation.data.engine import Source
     from evaluation.estimators.base import Estimator
+    from evaluation.results import FlowStep
     from evaluation.study.models import Analysis, Design
 
 
@@ -30,6 +32,8 @@ class Plan:
     source: Source
     analyses: tuple[tuple[Analysis, Estimator], ...]
     warnings: tuple[Problem, ...] = ()
+    files: tuple[str, ...] = ()  # what was read: the data, or the tables that they were built from
+    flow: tuple[FlowStep, ...] = ()  # what was left out when the data were built
 
 
 def plan(path: Path) -> Plan:
@@ -50,7 +54,10 @@ def plan(path: Path) -> Plan:
     analyses = enumerate(examined.file.study.analyses)
     chosen = tuple((analysis, examined.estimators[i]) for i, analysis in analyses)
     doubts = (replace(p, severity="warning") for p in examined.no_comparison)
-    return Plan(examined.file, examined.source, chosen, tuple(in_file_order([*problems, *doubts])))
+    built = examined.built
+    return Plan(
+        examined.file, examined.source, chosen, tuple(in_file_order([*problems, *doubts])),
+        built.files if built else examined.source.files, built.flow if built else ())  # fmt: skip
 
 
 def check(path: Path) -> list[Problem]:
@@ -77,6 +84,7 @@ class _Examined:
     estimators: Mapping[int, Estimator]
     problems: tuple[Problem, ...]
     no_comparison: tuple[Problem, ...] = ()
+    built: Built | None = None
 
 
 def _examine(draft: Draft) -> _Examined:
@@ -89,12 +97,17 @@ def _examine(draft: Draft) -> _Examined:
     estimators = {i: estimator for i, (estimator, _) in found.items() if estimator is not None}
     problems = [*draft.problems, *_kind(document), *(p for _, wrong in found.values() for p in wrong)]
     problems += left_as_they_were(document)
-    source, about_it = _opened(draft)
+    built, source = None, None
+    if document.at(("data", "tables")) and not document.at(("data", "path")):
+        built, about_it = _build(draft)
+        source = built.source if built else None
+    else:
+        source, about_it = _opened(draft)
     problems += about_it
     if source is None:
         return _Examined(draft.file, None, estimators, tuple(problems))
     in_data, no_comparison = _held_against(draft, design, estimators, source)
-    return _Examined(draft.file, source, estimators, (*problems, *in_data), tuple(no_comparison))
+    return _Examined(draft.file, source, estimators, (*problems, *in_data), tuple(no_comparison), built)
 
 
 def _kind(document: Document) -> Iterator[Problem]:
@@ -124,6 +137,32 @@ def _opened(draft: Draft) -> tuple[Source | None, list[Problem]]:
             " `evaluation examples` writes the data of the studies shipped." if SHIPPED_DATA in str(data.path) else ""
         )
         return None, [draft.document.problem(loc, f"{p.where}: {p.what}", p.fix + hint) for p in error.problems]
+
+
+def _build(draft: Draft) -> tuple[Built | None, list[Problem]]:
+    """The panel built from the tables of a file that is right itself, in a folder that goes with the process."""
+    import atexit
+    import shutil
+    import tempfile
+
+    from evaluation.data.assemble.panel import build_panel
+
+    if draft.file is None:
+        return None, []
+    folder = Path(tempfile.mkdtemp(prefix="evaluation-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        built = build_panel(draft.file.study, draft.document.path.parent, folder / "panel.parquet")
+    except EvaluationError as error:
+        return None, [_of_table(draft.document, p) for p in error.problems]
+    return built, _simulated(draft, built.source)
+
+
+def _of_table(document: Document, problem: Problem) -> Problem:
+    """A problem of a table at the line of the study file that names it."""
+    parts = re.findall(r"[^.\[\]]+", problem.key)
+    what = f"{problem.where}: {problem.what}" if problem.where else problem.what
+    return document.problem(tuple(int(p) if p.isdigit() else p for p in parts), what, problem.fix)
 
 
 def _simulated(draft: Draft, source: Source) -> list[Problem]:

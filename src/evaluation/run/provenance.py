@@ -11,7 +11,7 @@ from typing import Any
 
 import evaluation
 
-PACKAGES = ("duckdb", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "statsmodels")
+PACKAGES = ("duckdb", "narwhals", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "statsmodels")
 
 
 def sha256(path: Path) -> str:

@@ -87,6 +87,7 @@ def _validated(document: Document) -> tuple[Study | None, list[Problem]]:
         errors = error.errors(include_url=False)
     if from_store(document):  # the one message about the store stands for the keys that come with it, or are needless
         errors = [e for e in errors if e["loc"][0] not in _STORE or e["type"] not in ("missing", "extra_forbidden")]
+        errors = [e for e in errors if e["loc"][:2] != ("data", "tables")]
     return None, explain(document, errors, Study, later=LATER)
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from evaluation.study.building import OutcomeBuild, PanelBuild, Population
+
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 ColumnName = Annotated[str, StringConstraints(min_length=1)]
@@ -52,8 +54,17 @@ class Data(Model):
     """Where the analysis data lie."""
 
     path: str | list[str] | None = None  # a file, a folder, a glob, or a list of them
+    tables: dict[str, str | list[str]] = {}  # files by name, from which a panel is built (design.build)
     store: bool = False
     source: str = ""  # citation of the data, shown in the report
+
+
+class Engine(Model):
+    """How to reach Spark, for `--engine spark`; what is left out, the environment says."""
+
+    master: Text | None = None  # such as local[2] or spark://host:7077
+    app_name: Text = "evaluation"
+    config: dict[str, str] = {}  # Spark's own settings
 
 
 class PanelDesign(Model):
@@ -68,6 +79,7 @@ class PanelDesign(Model):
     time_unit: Literal["year", "quarter", "month", "week", "day", "period"] = "period"
     unit_label: Text = "units"  # plural noun for the report: states, counties
     units_are: Literal["people", "places"] = "people"  # disclosure control protects people, not places
+    build: PanelBuild | None = None  # how the panel is made from data.tables
 
     @property
     def cluster_column(self) -> str:
@@ -104,7 +116,13 @@ class Outcome(Model):
     column: ColumnName | None = None  # panel designs only
     type: Literal["continuous", "binary", "count", "rate"] | None = None  # panel default: continuous
     exposure: ColumnName | None = None
+    build: OutcomeBuild | None = None  # where the panel is made from data.tables
+    per: Population | None = None
     better: Literal["lower", "higher"] = "lower"
+
+    def __hash__(self) -> int:
+        """By id: an id stands for one outcome of a study."""
+        return hash(self.id)
 
 
 class Analysis(Model):
@@ -179,6 +197,7 @@ class Study(Model):
     question: Text = Field(description="the question the study answers, in one sentence")
     intervention: Intervention = Field(description="kind, name and description of what was done")
     data: Data = Field(description="where the data lie, such as {path: data/panel.parquet}")
+    engine: Engine = Engine()
     design: Design = Field(description="type (panel or cohort) and the columns' roles")
     outcomes: Annotated[list[Outcome], Field(min_length=1)] = Field(description="a list of outcomes")
     analyses: Annotated[list[Analysis], Field(min_length=1)] = Field(

@@ -13,11 +13,11 @@ from evaluation.study.document import Document, Loc
 from evaluation.study.spelling import hint, listed, nearest
 
 ROLES = ("primary", "secondary", "sensitivity", "exploratory")
+WITH_EXPOSURE = ("poisson_did",)  # estimators that read an outcome's exposure
 PROFILES = ("none", "cms11", "wonder10")
 _READY_MADE = "give ready-made analysis data, one row a person, with data.path."
 _WITH_STORE = (
     "data.store",
-    "data.tables",
     "data.as_of",
     "design.index",
     "design.comparison",
@@ -54,6 +54,7 @@ def broken(document: Document) -> Iterator[Problem]:
         _roles_of_columns,
         _reserved,
         _path,
+        _built,
         _later,
         _profile,
         _diagnostics,
@@ -155,22 +156,16 @@ def _cohort_outcomes(document: Document) -> Iterator[Problem]:
 
 
 def _exposure(document: Document) -> Iterator[Problem]:
+    used = {a.get("outcome") for _, a in document.entries("analyses") if a.get("estimator") in WITH_EXPOSURE}
     for i, outcome in document.entries("outcomes"):
+        loc: Loc = ("outcomes", i, "exposure")
         if outcome.get("exposure") is not None and outcome.get("type") not in ("count", "rate"):
-            yield document.problem(
-                ("outcomes", i, "exposure"),
-                "an exposure is for an outcome of type count or rate.",
-                "Set type: count, or delete the line.",
-                of_key=True,
-            )
-        elif outcome.get("exposure") is not None:
-            yield document.problem(
-                ("outcomes", i, "exposure"),
-                "no estimator of this version uses an exposure: the column of the outcome is compared as it stands.",
-                "For rates, name a column that holds the outcome divided by its exposure.",
-                "warning",
-                of_key=True,
-            )
+            what = "an exposure is for an outcome of type count or rate."
+            yield document.problem(loc, what, "Set type: count, or delete the line.", of_key=True)
+        elif outcome.get("exposure") is not None and outcome.get("id") not in used:
+            what = "no analysis of this outcome uses its exposure: the column of the outcome is compared as it stands."
+            fix = "Add an analysis by poisson_did, or name a column that holds the outcome divided by its exposure."
+            yield document.problem(loc, what, fix, "warning", of_key=True)
 
 
 def _competing(document: Document) -> Iterator[Problem]:
@@ -264,12 +259,30 @@ def _two_roles(document: Document, loc: Loc, column: str, role: str) -> Problem:
 
 def _path(document: Document) -> Iterator[Problem]:
     data = document.at(("data",))
-    if isinstance(data, dict) and _absent(data, "path") and not from_store(document):
+    if isinstance(data, dict) and _absent(data, "path") and not data.get("tables") and not from_store(document):
         yield document.problem(
             ("data", "path"),
             "this key is missing.",
             "Add it: a Parquet file, a folder of them or a glob, relative to the study file.",
         )
+
+
+def _built(document: Document) -> Iterator[Problem]:
+    """A panel is built from tables, or read from a path: not both, and not without saying how."""
+    build, tables = document.at(("design", "build")), document.at(("data", "tables"))
+    if from_store(document) or not (build or tables):
+        return
+    if document.at(("data", "path")):
+        what = "the data are read from data.path, and data.tables and design.build are for panels to be built."
+        yield document.problem(("data", "path"), what, "Keep one of the two.", of_key=True)
+    elif not build and document.at(("design", "type")) == "panel":
+        what = "this key is missing."
+        yield document.problem(("design", "build"), what, "Add it: how the panel is made from data.tables.")
+    elif not build:
+        yield document.problem(("data", "tables"), "is for panel designs in this version.", _READY_MADE, of_key=True)
+    elif not tables:
+        what = "this key is missing."
+        yield document.problem(("data", "tables"), what, "Add it: the Parquet files, by name, that design.build uses.")
 
 
 def _later(document: Document) -> Iterator[Problem]:

@@ -1,0 +1,1 @@
+"""Panels from tables: events, counts, populations and adoptions to units by periods."""

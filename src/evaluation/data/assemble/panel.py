@@ -1,0 +1,200 @@
+"""From tables to a panel: one row a unit and period, with outcomes, exposures and the first treated period.
+
+A period without events is a zero only where the unit reported the whole of it; otherwise the outcome is missing. What
+leaves the data, and what was set aside, is counted with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from evaluation.data.assemble import sql
+from evaluation.data.assemble.adopted import adopted
+from evaluation.data.assemble.calendar import Calendar
+from evaluation.data.assemble.tables import Asked, check, columns_of, open_tables
+from evaluation.data.engine import Source, connect, open_source, quoted
+from evaluation.errors import DataError, Problem
+from evaluation.results import FlowStep
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from evaluation.study.building import PanelBuild
+    from evaluation.study.models import Outcome, PanelDesign, Study
+
+
+@dataclass(frozen=True)
+class Built:
+    """A panel made from tables: its file, the files it came from, and what was left out of it."""
+
+    source: Source
+    files: tuple[str, ...]
+    flow: tuple[FlowStep, ...]
+
+
+def build_panel(study: Study, base: Path, out: Path) -> Built:
+    """Build the panel of a study into the Parquet file `out`; paths of tables start at `base`.
+
+    Raises
+    ------
+    DataError
+        With every table or column that is missing or holds the wrong thing, spells that overlap, and adoptions that
+        the study does not say how to take.
+    """
+    design = cast("PanelDesign", study.design)
+    assert design.build is not None  # noqa: S101 - asked only of panels to be built
+    calendar, tables = Calendar.of(design), open_tables(study, base)
+    check(tables, list(_asked(study)))
+    maker = _Maker(study, design, design.build, calendar, tables)
+    with connect() as connection:
+        flow = maker.make(connection, out)
+    files = tuple(sorted({f for s in tables.values() for f in s.files}))
+    return Built(open_source(str(out), base), files, flow)
+
+
+def _asked(study: Study) -> Iterator[Asked]:
+    """Every column that the study file asks of its tables."""
+    design = cast("PanelDesign", study.design)
+    build = design.build
+    assert build is not None  # noqa: S101 - asked only of panels to be built
+    unit, key = design.unit, "design.build"
+    a = build.adoption
+    yield from columns_of(a.table, a.where, f"{key}.adoption", unit=(a.unit or unit, ""), start=(a.start, "date"),
+                          end=(a.end, "date"))  # fmt: skip
+    c = build.coverage
+    if c is not None and not isinstance(c, str):
+        yield from columns_of(c.table, c.where, f"{key}.coverage", unit=(c.unit or unit, ""),
+                              start=(c.start, "date"), end=(c.end, "date"), date=(c.date, "date"))  # fmt: skip
+    if build.attributes is not None:
+        t = build.attributes
+        yield from columns_of(t.table, {}, f"{key}.attributes", unit=(t.unit or unit, ""))
+        yield from (Asked(t.table, column, f"{key}.attributes.columns") for column in t.columns)
+    for i, e in enumerate(build.exclude):
+        if e.table:
+            yield from columns_of(e.table, e.where, f"{key}.exclude[{i}]", unit=(e.unit or unit, ""))
+    for i, o in enumerate(study.outcomes):
+        if o.build is not None:
+            b = o.build
+            yield from columns_of(b.table, b.where, f"outcomes[{i}].build", unit=(b.unit or unit, ""),
+                                  date=(b.date, "date"), sum=(b.sum, "number"))  # fmt: skip
+        if o.per is not None:
+            p = o.per
+            yield from columns_of(p.table, p.where, f"outcomes[{i}].per", unit=(p.unit or unit, ""),
+                                  year=(p.year, "number"), column=(p.column, "number"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Maker:
+    study: Study
+    design: PanelDesign
+    build: PanelBuild
+    calendar: Calendar
+    tables: dict[str, Source]
+
+    def make(self, connection: DuckDBPyConnection, out: Path) -> tuple[FlowStep, ...]:
+        """Write the panel, and count what was left out."""
+        connection.execute(
+            "CREATE TEMP TABLE periods AS SELECT * FROM "
+            f"(VALUES {self.calendar.values}) AS p(k, t, first_day, last_day, days, year)"
+        )
+        flow = [*adopted(connection, self.design, self.build, self.calendar, self.tables)]
+        sql.coverage(connection, self.design, self.build, self.calendar, self.tables)
+        columns = sql.attributes(connection, self.build, self.design, self.tables)
+        counted: list[FlowStep] = []
+        for i, outcome in enumerate(self.study.outcomes):
+            if outcome.build is None:
+                raise DataError(
+                    Problem("", f"outcomes[{i}].build", "this key is missing.",
+                            "Add it: the table, and the column of dates, that the outcome is counted from.")
+                )  # fmt: skip
+            counted += sql.outcome(connection, i, outcome, self.design, self.build, self.calendar, self.tables)
+            columns += self._columns(i, outcome)
+        flow += self._units(connection)
+        flow += counted
+        flow += self._grid(connection, columns)
+        self._write(connection, out)
+        return tuple(flow)
+
+    def _columns(self, i: int, outcome: Outcome) -> list[str]:
+        """SQL of the outcome's column, and of its exposure's, over the joined grid."""
+        name, value = quoted(outcome.column or outcome.id), f"o{i}.value"
+        if outcome.per is None:
+            return [f"{value} AS {name}"]
+        if outcome.type == "rate":
+            return [f"{value} * {outcome.per.rate!r}::DOUBLE / nullif(o{i}.people, 0) AS {name}"]
+        exposure = [f"o{i}.people AS {quoted(outcome.exposure)}"] if outcome.exposure else []
+        return [f"{value} AS {name}", *exposure]
+
+    def _units(self, connection: DuckDBPyConnection) -> Iterator[FlowStep]:
+        """The table `kept` of units: those seen in the coverage, the outcomes or the adoptions, less the excluded."""
+        seen = " UNION ".join(f"SELECT u FROM {t}" for t in ("reporters", "starts", *self._counts()))
+        connection.execute(f"CREATE TEMP TABLE kept AS SELECT DISTINCT u FROM ({seen}) WHERE u IS NOT NULL")
+        left = _count(connection, "kept")
+        yield FlowStep("units", "Units in the tables", "unit", 0, left)
+        for i, exclusion in enumerate(self.build.exclude):
+            gone = sql.excluded(exclusion, self.design, self.tables)
+            connection.execute(f"DELETE FROM kept WHERE u IN ({gone})")
+            now = _count(connection, "kept")
+            yield FlowStep(f"exclude_{i + 1}", exclusion.reason, "unit", left - now, now)
+            left = now
+
+    def _counts(self) -> list[str]:
+        return [f"counts{i}" for i, _ in enumerate(self.study.outcomes)]
+
+    def _grid(self, connection: DuckDBPyConnection, columns: list[str]) -> Iterator[FlowStep]:
+        """The table `panel`, with the outcomes of periods set aside left empty; incomplete units leave if so asked."""
+        joins = " ".join(f"LEFT JOIN outcome{i} o{i} USING (u, k)" for i, _ in enumerate(self.study.outcomes))
+        d = self.design
+        connection.execute(
+            f"CREATE TEMP TABLE panel AS SELECT u AS {quoted(d.unit)}, t AS {quoted(d.time)}, "
+            f"coalesce(cohort, 0) AS {quoted(d.cohort)}, first_day AS period_start, {', '.join(columns)}, "
+            f"EXISTS (FROM aside WHERE aside.u = kept.u AND aside.k = periods.k) AS set_aside "
+            f"FROM kept CROSS JOIN periods LEFT JOIN starts USING (u) LEFT JOIN about USING (u) {joins}"
+        )
+        left = _count(connection, "panel")
+        yield FlowStep("grid", "Units times periods", "row", 0, left)
+        names = [quoted(c) for o in self.study.outcomes for c in [o.column or o.id]]
+        empty = " AND ".join(f"{c} IS NULL" for c in names)
+        aside, silent = connection.execute(
+            f"SELECT count(*) FILTER (set_aside), count(*) FILTER (NOT set_aside AND {empty}) FROM panel"
+        ).fetchall()[0]
+        connection.execute("UPDATE panel SET " + ", ".join(f"{c} = NULL" for c in names) + " WHERE set_aside")
+        yield FlowStep(
+            "set_aside", "Begun, or ended, within or before the period: outcome set aside", "row", aside, left - aside
+        )
+        yield FlowStep("not_reported", "Not reported in full: outcome missing", "row", silent, left - aside - silent)
+        if self.build.balance == "drop_units":
+            yield from self._balanced(connection, names)
+
+    def _balanced(self, connection: DuckDBPyConnection, names: list[str]) -> Iterator[FlowStep]:
+        unit = quoted(self.design.unit)
+        before = _count(connection, f"(SELECT DISTINCT {unit} FROM panel)")
+        missing = " OR ".join(f"{c} IS NULL" for c in names)
+        connection.execute(
+            f"DELETE FROM panel WHERE {unit} IN (SELECT {unit} FROM panel WHERE ({missing}) AND NOT set_aside)"
+        )
+        now = _count(connection, f"(SELECT DISTINCT {unit} FROM panel)")
+        yield FlowStep("unbalanced", "An outcome missing in some period", "unit", before - now, now)
+
+    def _write(self, connection: DuckDBPyConnection, out: Path) -> None:
+        from evaluation.data.parquet import MARK, PLANTED
+
+        if not _count(connection, "panel"):
+            raise DataError(Problem("", "design.build", "no unit is left in the panel.", "See design.build.exclude."))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        order = f"{quoted(self.design.unit)}, {quoted(self.design.time)}"
+        target = str(out).replace("'", "''")
+        planted = [s.planted for s in self.tables.values() if s.planted is not None]
+        said = {MARK.decode(): "built"} | ({PLANTED.decode(): repr(planted[0])} if planted else {})
+        metadata = ", ".join(f"'{k}': '{v}'" for k, v in said.items())
+        connection.execute(
+            f"COPY (SELECT * EXCLUDE (set_aside) FROM panel ORDER BY {order}) TO '{target}' "
+            f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}})"
+        )
+
+
+def _count(connection: DuckDBPyConnection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
