@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 SHIPPED := transition_aid prison_work_program per_se_laws drug_court joint_task_force
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOCKS := run test dev bench
+LOCKS := run test dev bench spark
 
 .PHONY: report test test-all lint format bench calibrate lock clean
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from evaluation.data import gram_scan
+from evaluation.data.moments import folded
 from evaluation.data.panel import Panel
 from evaluation.errors import NotEstimable
-from evaluation.estimators._regression import FEW_TREATED, few_treated_clusters
+from evaluation.estimators._few_clusters import FEW_TREATED, few_treated_clusters
 from evaluation.estimators.registry import get
 from evaluation.inference.small_clusters import wild_bootstrap
 from evaluation.inference.two_way import two_way
@@ -138,6 +139,29 @@ def test_influence_of_the_clusters(estimator, cluster):
     assert variance == pytest.approx(headline.std_error**2, rel=1e-10)
     assert influence.values.sum() == pytest.approx(0, abs=1e-12)
     assert influence.clusters.tolist() == list(range(headline.n_clusters))
+
+
+@pytest.mark.parametrize("estimator", REGRESSIONS)
+@pytest.mark.parametrize("weights", [None, "constant"])
+def test_units_summed_across_clusters_answer_alike(estimator, weights):
+    """Cross-products of outcomes in place of single units, each its own cluster: no influence then."""
+    frame = one_date(holes=0.1, weights=weights)
+    data = moments(frame, weights="weight" if weights else None)
+    single, summed = (get(estimator)().estimate(m, OUTCOME) for m in (data, folded(data)))
+    assert single.influence is not None
+    assert summed.influence is None
+    for a, b in zip(single.estimates, summed.estimates, strict=True):
+        assert (a.term, a.group, a.time, a.n_obs, a.counts) == (b.term, b.group, b.time, b.n_obs, b.counts)
+        assert b.estimate == pytest.approx(a.estimate, rel=1e-9)
+        assert b.std_error == pytest.approx(a.std_error, rel=1e-9)
+
+
+def test_clusters_are_numbered_among_all():
+    """Also where one has no usable row: influences of several outcomes can be put side by side."""
+    frame = third(one_date())
+    frame.loc[frame["cluster"] == 3, "x"] = np.nan
+    codes = fit("did_2x2", frame, {"covariates": ["x"]}, cluster="cluster").influence.clusters
+    assert codes.tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11]
 
 
 @pytest.mark.parametrize("estimator", ["event_study", "did_2x2"])

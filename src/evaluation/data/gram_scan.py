@@ -30,6 +30,7 @@ MOST_NUMBERS = 4_000_000  # in the cells of single units; beyond, cells are summ
 
 
 def fetched(connection: DuckDBPyConnection, sql: str) -> dict[str, NDArray[Any]]:
+    """The columns of a result."""
     return cast("dict[str, NDArray[Any]]", connection.execute(sql).fetchnumpy())
 
 
@@ -60,10 +61,10 @@ class _Facts:
                 f"count(*) FILTER ({usable} AND q NOT IN (0, 1)), list(DISTINCT t) FILTER ({usable}), "
                 f"max(w) FILTER ({usable}), min(y) FILTER ({usable}), max(y) FILTER ({usable}){ranges} FROM ({rows})"
             ).fetchall()[0]
-        counts, (times, heaviest, low, high), spans = found[:6], found[6:10], found[10:]
-        complete = low is not None
-        pairs = tuple(zip(spans[::2], spans[1::2], strict=True))
-        return cls(*counts, tuple(sorted(times or ())), heaviest, low, high, pairs, complete)
+        terms, missing, weightless, incomplete, units, not_third, times, heaviest, low, high, *spans = found
+        return cls(
+            terms, missing, weightless, incomplete, units, not_third, tuple(sorted(times or ())), heaviest, low, high,
+            tuple(zip(spans[::2], spans[1::2], strict=True)), complete=low is not None)  # fmt: skip
 
     def require_reach(self, names: tuple[str, ...], summed: bool) -> None:
         """Raise NotEstimable for infinite values, and for sizes whose squares leave the range of numbers."""
@@ -181,10 +182,10 @@ class Scan:
             )
         single = self.by_unit and not self.summed
         row = "c, u" if single else "g, q, p" if self.summed else "c, g, q, p"
-        cluster = "g, q, p" if self.summed else "c"
+        cluster = row if self.summed else "c"  # ranked among all clusters, those without any usable row included
         connection.execute(
-            f"CREATE TEMP TABLE places AS SELECT u, g, q, dense_rank() OVER (ORDER BY {row}) - 1 AS r, "
-            f"dense_rank() OVER (ORDER BY {cluster}) - 1 AS cluster FROM units WHERE p IS NOT NULL"
+            f"CREATE TEMP TABLE places AS SELECT u, g, q, dense_rank() OVER (ORDER BY {row}) - 1 AS r, cluster "
+            f"FROM (SELECT *, dense_rank() OVER (ORDER BY {cluster}) - 1 AS cluster FROM units) WHERE p IS NOT NULL"
         )
         return int(lost), bool(constant)
 

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 from evaluation.errors import NotEstimable
 from evaluation.estimators.base import PanelEstimator
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from evaluation.inference.rule import Rule
     from evaluation.study.models import Outcome
 
-WEBB_BELOW = 12  # clusters below which signs alone make too few different samples
-FEW_TREATED = 5  # treated, or untreated, clusters below which neither CR2 nor the wild bootstrap is reliable
 BOOTSTRAPPED = ("att", "event")  # terms that get the alternatives of few clusters
 CLUSTERS_MINUS_ONE = "clusters - 1"
 
@@ -208,6 +206,7 @@ class Regression:
 
     def _doubts(self, estimate: Estimate, treated: Mask, what: str) -> tuple[Check, ...]:
         from evaluation.estimators._did import single_cluster
+        from evaluation.estimators._few_clusters import few_treated_clusters
 
         key = {"term": estimate.term, "group": estimate.group, "time": estimate.time}
         doubts = single_cluster(self.moments, treated, what, **key)
@@ -224,70 +223,13 @@ class Regression:
         """CR2 and the wild bootstrap beside a figure, where clusters are few."""
         import numpy as np
 
+        from evaluation.estimators._few_clusters import alternatives
+
         if estimate.term not in BOOTSTRAPPED or self._clusters is None:
             return ()
         identified = weights[self.fit.identified]
         contrast = np.concatenate([np.zeros(self._clusters.grams.shape[1] - len(identified)), identified])
-        rows = []
-        for reckon in _RULES if self.fit.n_clusters < WEBB_BELOW else _RULES[:-1]:
-            try:
-                rows.append(reckon(self._clusters, contrast, estimate))
-            except NotEstimable:
-                continue  # too few clusters for this rule; the headline and its warning stand
-        return tuple(rows)
-
-
-def _satterthwaite(regression: ClusterRegression, contrast: Floats, estimate: Estimate) -> Inference:
-    from evaluation.inference.intervals import wald
-    from evaluation.inference.small_clusters import cr2
-
-    found = cr2(regression, contrast)
-    assert estimate.estimate is not None  # noqa: S101 - only figures come here
-    span = wald(estimate.estimate, found.std_error, estimate.conf_level, found.df)
-    return Inference(
-        estimate.term, "CR2", estimate.group, estimate.time, found.std_error, span.low, span.high, span.p_value,
-        "t", found.df, "Satterthwaite", n_clusters=regression.n_clusters)  # fmt: skip
-
-
-def _bootstrapped(
-    regression: ClusterRegression, contrast: Floats, estimate: Estimate, weights: Literal["rademacher", "webb"]
-) -> Inference:
-    from evaluation.inference.small_clusters import wild_bootstrap
-
-    found = wild_bootstrap(regression, contrast, weights=weights, conf_level=estimate.conf_level)
-    draws = f"all {found.draws:,} patterns" if found.enumerated else f"{found.draws:,} draws"
-    return Inference(
-        estimate.term, f"wild cluster bootstrap ({weights.capitalize()})", estimate.group, estimate.time, None,
-        found.conf_low, found.conf_high, found.p_value, "bootstrap", None, f"null imposed, {draws}",
-        n_clusters=regression.n_clusters)  # fmt: skip
-
-
-_RULES = (
-    _satterthwaite,
-    partial(_bootstrapped, weights="rademacher"),
-    partial(_bootstrapped, weights="webb"),
-)
-
-
-def few_treated_clusters(moments: PanelMoments, treated: Mask) -> tuple[Check, ...]:
-    """A warning where fewer than `FEW_TREATED` clusters are treated, or fewer untreated, with what remains valid.
-
-    MacKinnon and Webb (2018): with few treated clusters CR1 and CR2 reject too often, and the wild bootstrap too
-    often or hardly ever.
-    """
-    inside, outside = moments.clusters_among(treated), moments.clusters_among(~treated)
-    few = [(n, which) for n, which in ((inside, "treated"), (outside, "untreated")) if 0 < n < FEW_TREATED]
-    if not few:
-        return ()
-    number, which = min(few)
-    message = (
-        f"Only {number} {which} cluster{'' if number == 1 else 's'} stand{'s' if number == 1 else ''} behind the "
-        "effect: no standard error, corrected or bootstrapped, can be relied on. What remains valid is randomisation "
-        "inference over who was treated and, for few treated units, a synthetic control or synthetic "
-        "difference-in-differences with its placebos."
-    )
-    return (Check("few_treated_clusters", "warn", message, term="att", statistic=number, threshold=FEW_TREATED,
-                  counts=(number,)),)  # fmt: skip
+        return alternatives(self._clusters, contrast, estimate)
 
 
 def collected(

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-EXACT = 1e-12  # of the largest squared distance: a gain smaller than that is rounding
+EXACT = 1e-12  # of the squared distances of the columns concerned: a gain smaller than that is rounding
 ON_FACE = 1e-9  # the same, for columns that could enter without loss
 
 
 @dataclass(frozen=True, eq=False)
 class SimplexFit:
-    """Weights (J,) with the largest breach of the KKT conditions, as a share of the largest squared distance.
+    """Weights (J,) with the largest breach of the KKT conditions, as a share of the columns' squared distances.
 
     `unique` says whether other weights fit equally well; where they do, these are the most even (least squared sum).
     """
@@ -58,15 +58,17 @@ def nearest(columns: Floats, target: Floats, ridge: float = 0.0) -> SimplexFit:
     size = float(distance.max()) + ridge
     if size == 0:
         return SimplexFit(np.full(len(distance), 1 / len(distance)), 0.0, len(distance) == 1)
-    scaled = offsets / np.sqrt(size)
-    weights = _wolfe(scaled, ridge / size)
-    slope = _slope(scaled, ridge / size, weights)
-    free = slope - slope @ weights
+    offsets, ridge, distance = offsets / np.sqrt(size), ridge / size, distance / size + ridge / size
+    weights = _wolfe(offsets, ridge, distance)
+    slope = _slope(offsets, ridge, weights)
+    scale = np.maximum(np.sqrt(distance * distance[weights > 0].max()), EXACT**2)
+    free = (slope - slope @ weights) / scale
     face = np.flatnonzero((free <= ON_FACE) | (weights > 0))
     breach = float(max(-free.min(), np.abs(free[weights > 0]).max()))
-    unique = bool(ridge > 0 or _affinely_independent(scaled[:, face]))
+    face_columns = offsets[:, face] / (np.sqrt(distance[weights > 0].max()) or 1.0)
+    unique = bool(ridge > 0 or _affinely_independent(face_columns))
     if not unique:
-        weights = _most_even(scaled, weights, face)
+        weights = _most_even(face_columns, weights, face)
     return SimplexFit(weights, breach, unique)
 
 
@@ -76,17 +78,18 @@ def _slope(offsets: Floats, ridge: float, weights: Floats) -> Floats:
     return found
 
 
-def _wolfe(offsets: Floats, ridge: float) -> Floats:
-    """The optimum for columns whose squared lengths are at most about one."""
+def _wolfe(offsets: Floats, ridge: float, distance: Floats) -> Floats:
+    """The optimum; `distance` (J,) are the columns' squared lengths, the ridge included."""
     weights = np.zeros(offsets.shape[1])
-    support = [int(np.argmin((offsets**2).sum(axis=0)))]
+    support = [int(np.argmin(distance))]
     weights[support] = 1.0
     best = np.inf
     while True:
         slope = _slope(offsets, ridge, weights)
         value = float(slope @ weights)
         enters = int(np.argmin(slope))
-        if slope[enters] >= value - EXACT or value >= best or enters in support:
+        rounding = EXACT * float(np.sqrt(distance[enters] * distance[support].max()))
+        if slope[enters] >= value - rounding or value >= best or enters in support:
             return weights
         best = value
         support = _shrunk(offsets, ridge, weights, [*support, enters])
@@ -117,6 +120,8 @@ def _affine(offsets: Floats, ridge: float) -> Floats:
     The least-squares solution of (offsets x = 0, sum of x = 1) is proportional to them, which needs no constraint.
     """
     k = offsets.shape[1]
+    size = float(np.sqrt((offsets**2).sum(axis=0).max() + ridge)) or 1.0
+    offsets, ridge = offsets / size, ridge / size**2
     parts = [offsets, np.sqrt(ridge) * np.eye(k), np.ones((1, k))] if ridge else [offsets, np.ones((1, k))]
     rows = np.concatenate(parts)
     found = np.linalg.lstsq(rows, np.r_[np.zeros(len(rows) - 1), 1.0])[0]
@@ -126,18 +131,19 @@ def _affine(offsets: Floats, ridge: float) -> Floats:
 
 def _affinely_independent(columns: Floats) -> bool:
     rows = np.concatenate([columns, np.ones((1, columns.shape[1]))])
+    rows /= np.sqrt((rows**2).sum(axis=0))
     return int(np.linalg.matrix_rank(rows, tol=ON_FACE)) == columns.shape[1]
 
 
 def _most_even(columns: Floats, weights: Floats, face: Integers) -> Floats:
-    """Of all weights on the face with the same fit, those with the least squared sum.
+    """Of all weights on the face with the same fit, those with the least squared sum; `columns` are the face's.
 
     A least-distance problem: with `weights` = start + basis z, minimise |z| so that start + basis z is not negative
     (Lawson and Hanson, 1974, chapter 23).
     """
     from scipy.optimize import nnls
 
-    rows = np.concatenate([columns[:, face], np.ones((1, len(face)))])
+    rows = np.concatenate([columns, np.ones((1, len(face)))])
     _, sizes, turned = np.linalg.svd(rows)
     basis = turned[int((sizes > ON_FACE).sum()) :].T
     start = weights[face] - basis @ (basis.T @ weights[face])
