@@ -23,8 +23,9 @@ lint: .venv/installed-dev ## style, types, import contracts
 bench: .venv-bench/installed ## speed and memory beside other programs; writes docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/speed.py
 
-calibrate: .venv/installed-test ## bias and coverage by simulation; writes docs/calibration.md
+calibrate: .venv/installed-test ## bias and coverage by simulation; writes docs/calibration*.md
 	$(BIN)/python benchmarks/calibrate.py
+	$(BIN)/python benchmarks/calibrate_panels.py
 
 lock: .venv/installed-dev ## renew requirements/*.txt from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

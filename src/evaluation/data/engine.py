@@ -41,12 +41,14 @@ def quoted(name: str) -> str:
 class Source:
     """Parquet files read as one table. `columns` maps a column's name to its DuckDB type, or to `DURATION`.
 
-    `planted` is the true effect in data that `evaluation simulate` made; None for all others.
+    `planted` is the true effect in data that `evaluation simulate` made; None for all others. `view` is an SQL query
+    that stands for the files, where some of their rows are picked or changed.
     """
 
     files: tuple[str, ...]
     columns: dict[str, str]
     planted: float | None = None
+    view: str = ""
 
     @property
     def where(self) -> str:
@@ -56,6 +58,8 @@ class Source:
     @property
     def scan(self) -> str:
         """SQL table expression over the files."""
+        if self.view:
+            return f"({self.view})"
         listed = ", ".join("'" + f.replace("'", "''") + "'" for f in self.files)
         return f"read_parquet([{listed}], union_by_name = true)"
 

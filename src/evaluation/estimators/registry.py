@@ -19,6 +19,7 @@ BUILT_IN = {
     "did_2x2": "evaluation.estimators.did_2x2:TwoByTwo",
     "triple_difference": "evaluation.estimators.triple_difference:TripleDifference",
     "callaway_santanna": "evaluation.estimators.callaway_santanna:CallawaySantAnna",
+    "synthetic_control": "evaluation.estimators.synthetic_control:SyntheticControl",
 }
 
 

@@ -154,15 +154,17 @@ def _next_turn(
 ) -> tuple[float, int | None]:
     """How far the penalty falls until the path turns, and which number then reaches zero (None: one joins, or the end).
 
-    A number joins when its pull is as large as the penalty; `left`, which has just reached zero, cannot join at once.
+    A number joins when its pull is as large as the penalty; `left`, which has just reached zero, still has such a pull
+    and can join on the other side only.
     """
     fall, leaving = penalty, None
     for j in range(len(c)):
         if j in active:
             if c[j] * along[j] < 0 and -c[j] / along[j] < fall:
                 fall, leaving = float(-c[j] / along[j]), j
-        elif j != left:
-            for side in (1.0, -1.0):
+            continue
+        for side in (1.0, -1.0):
+            if j != left or side * pull[j] < 0:
                 room, speed = penalty - side * pull[j], 1 + side * change[j]
                 if speed > TINY and room / speed < fall:
                     fall, leaving = float(max(room / speed, 0.0)), None

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evaluation.data.moments import Floats, Integers, Mask, PanelMoments
+    from evaluation.inference.scores import Loading
+
+    Squares = Callable[[PanelMoments, Loading, int], Floats]
 
 ABSORBED = (
     "Treatment cannot be told apart from unit and period effects: no untreated unit is observed in periods "
     "in which others change their treatment."
 )
 COLLINEAR = 1e-9  # share of a column's own variation that must be left after the columns before it
+TIED = 1e-6  # a coefficient below this on a column's own scale is rounding
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class TwoWayFit:
 
     `errors` (G, P') are each cluster's contribution to the error of the identified coefficients, clusters in the
     order of their codes; None where units are summed across clusters (`moments.cross`).
+    `estimable` are identified coefficients that no dropped column is tied to: what stands in them is theirs alone.
     `by_cluster` gives the fit cluster by cluster, for inference with few of them; its last columns are the identified
     regressors, in order. It must not be called where units are summed across clusters.
     """
@@ -49,13 +54,24 @@ class TwoWayFit:
     factor: float
     errors: Floats | None
     by_cluster: Callable[[], ClusterRegression]
+    estimable: Mask
 
 
-def two_way(moments: PanelMoments, design: Floats) -> TwoWayFit:
+def two_way(
+    moments: PanelMoments,
+    design: Floats,
+    periods: Floats | None = None,
+    period_effects: int | None = None,
+    squares_of: Squares = meat,
+) -> TwoWayFit:
     """Fit y_it = unit effect + period effect + design · b by weighted least squares, CR1 by cluster.
 
     `design` is (J, T, P): the regressors of the J cohorts, in the order of `np.unique(moments.cohort)`. A column
     that is a combination of those before it (and the effects) is dropped. Units with one period must be gone.
+
+    Where period effects differ between kinds of rows, `periods` (J, T, Q) gives their indicators and `period_effects`
+    how many of them the small-sample factor counts. Where units are summed across clusters, `squares_of` sums the
+    squared errors of the clusters.
 
     Raises
     ------
@@ -63,8 +79,11 @@ def two_way(moments: PanelMoments, design: Floats) -> TwoWayFit:
         With one cluster, or no column left.
     """
     cohorts, of_row = np.unique(moments.cohort, return_inverse=True)
-    periods = np.eye(len(moments.times))[:, 1:]
-    full = np.concatenate([np.broadcast_to(periods, (len(cohorts), *periods.shape)), design], axis=2)
+    if periods is None:
+        periods = np.broadcast_to(
+            np.eye(len(moments.times))[:, 1:], (len(cohorts), len(moments.times), len(moments.times) - 1)
+        )
+    full = np.concatenate([periods, design], axis=2)
     rows = [np.flatnonzero(of_row == j) for j in range(len(cohorts))]
     within = _within(moments)
     normal, size = _normal(moments, full, rows)
@@ -72,11 +91,12 @@ def two_way(moments: PanelMoments, design: Floats) -> TwoWayFit:
     right = sum((x.T @ within[r].sum(axis=0) for x, r in zip(full, rows, strict=True)), np.zeros(full.shape[2]))
     solution = np.zeros(full.shape[2])
     solution[kept] = np.linalg.solve(normal[np.ix_(kept, kept)], right[kept])
-    columns = np.arange(periods.shape[1], full.shape[2])
+    columns = np.arange(periods.shape[2], full.shape[2])
     identified = kept[columns]
     if not identified.any():
         raise NotEstimable(ABSORBED)
-    factor = _factor(moments, int(identified.sum()))
+    parameters = int(identified.sum()) + (len(moments.times) if period_effects is None else period_effects)
+    factor = _factor(moments, parameters)
     bread = np.zeros((full.shape[2], int(identified.sum())))
     bread[kept] = np.linalg.inv(normal[np.ix_(kept, kept)])[:, -bread.shape[1] :]
     errors = None
@@ -84,18 +104,18 @@ def two_way(moments: PanelMoments, design: Floats) -> TwoWayFit:
         errors = _scores(moments, within, full, rows, solution, bread)
         squares = errors.T @ errors
     else:
-        squares = meat(moments, lambda r: _loading(moments, r, full[of_row[r]], solution, bread), bread.shape[1])
+        squares = squares_of(moments, lambda r: _loading(moments, r, full[of_row[r]], solution, bread), bread.shape[1])
     covariance = np.full((len(columns), len(columns)), np.nan)
     covariance[np.ix_(identified, identified)] = factor * squares
     return TwoWayFit(
         np.where(identified, solution[columns], np.nan), covariance, identified,
         int(moments.counts.sum()), moments.n_clusters, factor, errors,
-        lambda: _by_cluster(moments, within, full[:, :, kept], of_row, int(identified.sum())))  # fmt: skip
+        lambda: _by_cluster(moments, within, full[:, :, kept], of_row, parameters),
+        identified & free(normal, size, kept)[columns])  # fmt: skip
 
 
-def _factor(moments: PanelMoments, regressors: int) -> float:
+def _factor(moments: PanelMoments, parameters: int) -> float:
     clusters, observations = moments.n_clusters, int(moments.counts.sum())
-    parameters = regressors + len(moments.times)
     if clusters < 2:
         raise NotEstimable("All rows are in one cluster, so uncertainty cannot be reckoned.")
     return cr1_factor(clusters, observations, parameters)
@@ -134,6 +154,17 @@ def independent(matrix: Floats, size: Floats) -> Mask:
     return kept
 
 
+def free(matrix: Floats, size: Floats, kept: Mask) -> Mask:
+    """Which columns of a Gram matrix (K, K) no dropped column (not `kept`) is a combination of."""
+    scale = np.sqrt(np.where(size > 0, size, 1.0))
+    scaled = matrix / np.outer(scale, scale)
+    found = np.ones(len(size), dtype=np.bool_)
+    if kept.any() and not kept.all():
+        tied = np.linalg.solve(scaled[np.ix_(kept, kept)], scaled[np.ix_(kept, ~kept)])
+        found[kept] = (np.abs(tied) < TIED).all(axis=1)
+    return found
+
+
 def _scores(
     moments: PanelMoments, within: Floats, design: Floats, rows: list[NDArray[np.intp]], solution: Floats, bread: Floats
 ) -> Floats:
@@ -155,7 +186,7 @@ def _loading(moments: PanelMoments, row: int, x: Floats, solution: Floats, bread
 
 
 def _by_cluster(
-    moments: PanelMoments, within: Floats, design: Floats, of_row: Integers, regressors: int
+    moments: PanelMoments, within: Floats, design: Floats, of_row: Integers, parameters: int
 ) -> ClusterRegression:
     """Cross-products of the columns kept (J, T, K), unit effects taken out, cluster by cluster."""
     k = design.shape[2]
@@ -168,4 +199,4 @@ def _by_cluster(
     starts = cluster_starts(moments.cluster)
     return ClusterRegression(
         np.add.reduceat(grams, starts), np.add.reduceat(products, starts), int(moments.counts.sum()),
-        regressors + len(moments.times))  # fmt: skip
+        parameters)  # fmt: skip

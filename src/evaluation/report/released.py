@@ -13,7 +13,7 @@ from typing import Any
 from evaluation.errors import Problem, ReportError
 from evaluation.report import words
 from evaluation.report.numbers import shortened
-from evaluation.results import Row, read_tables
+from evaluation.results import MAIN_TERMS, Row, read_tables
 from evaluation.study.models import CohortDesign, PanelDesign, Study
 
 _QUOTED = re.compile(r'"(\w+)"|`(\w+)`')
@@ -22,7 +22,6 @@ _PERIOD = re.compile(
     r"|(?<!base )(?<!reference )\b(?P<word>[Pp]eriod)(?P<plural>s?)\b"
 )
 HIDDEN_MESSAGE = "Hidden by disclosure control"  # how the message of a hidden check begins
-MAIN_TERMS = ("att", "risk_difference", "rmst_difference", "arm", "rate_ratio", "risk_ratio", "odds_ratio")
 
 
 @dataclass(frozen=True)

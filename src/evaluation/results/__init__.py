@@ -17,7 +17,7 @@ from evaluation.results.files import (
     write_parquet,
     write_tables,
 )
-from evaluation.results.model import COUNTS, TABLES, Column, Disclosure, Kind, Table, data_model
+from evaluation.results.model import COUNTS, MAIN_TERMS, TABLES, Column, Disclosure, Kind, Table, data_model
 from evaluation.results.rows import (
     Check,
     Component,
@@ -37,6 +37,7 @@ from evaluation.results.rows import (
 
 __all__ = [
     "COUNTS",
+    "MAIN_TERMS",
     "SIGNIFICANT_DIGITS",
     "TABLES",
     "Check",

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 COUNTS = "_counts"  # a private column of rows on their way to the disclosure door: the numbers of people they tell
+# Terms by which an analysis is judged, the first that it has.
+MAIN_TERMS = ("att", "risk_difference", "rmst_difference", "arm", "rate_ratio", "risk_ratio", "odds_ratio")
 Kind = Literal["string", "integer", "number", "boolean"]
 Disclosure = Literal["public", "count", "figure"]
 
@@ -104,7 +106,13 @@ TABLES: dict[str, Table] = {
                 _c("method", "string", "Rule the uncertainty follows", required=True),
                 *_INTERVAL[1:],
                 _P,
-                _c("distribution", "string", "Reference distribution: t or normal", required=True),
+                _c(
+                    "distribution",
+                    "string",
+                    "Reference distribution: t, normal, bootstrap (draws of random weights) or randomisation "
+                    "(other assignments of the same adoption dates)",
+                    required=True,
+                ),
                 _c("df", "number", "Degrees of freedom of the reference distribution"),
                 _c("df_rule", "string", "Where the degrees of freedom come from"),
                 _c("small_sample_factor", "number", "Factor by which the variance was multiplied"),
@@ -155,7 +163,8 @@ TABLES: dict[str, Table] = {
                     "kind",
                     "string",
                     "placebo_time, placebo_outcome, placebo_never_treated, leave_one_unit, leave_one_cohort, "
-                    "honest_smoothness, honest_relative, pretrend_power, randomisation or spillover_ring",
+                    "anticipation, honest_smoothness, honest_relative, pretrend_power, randomisation, spillover_ring "
+                    "(neighbours left out) or displacement (the effect on neighbours)",
                     required=True,
                 ),
                 _c("label", "string", "What was changed, in words", required=True),

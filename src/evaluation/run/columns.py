@@ -20,7 +20,7 @@ _DATES = ("DATE", "TIMESTAMP", "TIME")
 # true and false count as.
 _ANY_TYPE = ("unit", "cluster", "person", "arm")
 _ROLES = {
-    "panel": ("unit", "time", "cohort", "cluster", "weights"),
+    "panel": ("unit", "time", "cohort", "cluster", "weights", "second_cluster"),
     "cohort": ("person", "arm", "time", "follow_up", "event", "cluster"),
 }
 
@@ -31,13 +31,17 @@ def design_problems(document: Document, source: Source) -> list[Problem]:
     found: list[Problem] = []
     for role in _ROLES.get(kind, ()) if isinstance(kind, str) else ():
         found += column_problems(document, ("design", role), source, number=role not in _ANY_TYPE)
-    found += listed_problems(document, ("design", "covariates"), source)
+    for key in ("covariates", "coordinates"):
+        found += listed_problems(document, ("design", key), source)
+    if kind == "panel":
+        found += column_problems(document, ("diagnostics", "spillover"), source)
     return found
 
 
 def named_at(document: Document, column: str) -> Loc:
     """Where the file gives a column its part; `data.path` for one it does not name."""
     places: list[Loc] = [("design", role) for role in _ROLES.get(document.at(("design", "type")), ())]
+    places += [("design", "coordinates", i) for i in range(2)] + [("diagnostics", "spillover")]
     places += [("outcomes", i, "column") for i, _ in document.entries("outcomes")]
     return next((loc for loc in places if document.at(loc) == column), ("data", "path"))
 

@@ -35,6 +35,8 @@ def roles(study: Study) -> dict[str, str]:
             (design.cohort, "cohort"),
             (design.cluster, "cluster"),
             (design.weights, "weight"),
+            *((c, "coordinate") for c in design.coordinates),
+            (study.diagnostics.spillover, "ring of neighbours"),
         ]
         found += [(o.column, "outcome") for o in study.outcomes]
         found += [(o.exposure, "exposure") for o in study.outcomes]

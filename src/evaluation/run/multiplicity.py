@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from evaluation.results import Estimate, Inference, ResultSet
+from evaluation.results import MAIN_TERMS, Estimate, Inference, ResultSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from evaluation.run.tables import Finished
 
 ROLES = ("primary", "secondary")
-TERMS = ("att", "risk_difference", "rmst_difference", "arm", "rate_ratio", "risk_ratio", "odds_ratio")
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def _headline(done: Finished) -> _Headline | None:
     if done.analysis.role not in ROLES:
         return None
     known = [e for e in done.results.estimates if e.status == "ok" and e.p_value is not None and e.group == ""]
-    of_term = next((found for term in TERMS if (found := [e for e in known if e.term == term])), None)
+    of_term = next((found for term in MAIN_TERMS if (found := [e for e in known if e.term == term])), None)
     if of_term is None:
         return None
     estimate = max(of_term, key=lambda e: e.time if e.time is not None else 0.0)

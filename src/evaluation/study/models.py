@@ -79,6 +79,9 @@ class PanelDesign(Model):
     time_unit: Literal["year", "quarter", "month", "week", "day", "period"] = "period"
     unit_label: Text = "units"  # plural noun for the report: states, counties
     units_are: Literal["people", "places"] = "people"  # disclosure control protects people, not places
+    second_cluster: ColumnName | None = None  # clustering two ways: the period, beside the cluster
+    coordinates: Annotated[list[ColumnName], Field(min_length=2, max_length=2)] = []  # latitude and longitude, degrees
+    cutoff_km: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None  # how far neighbours reach
     build: PanelBuild | None = None  # how the panel is made from data.tables
 
     @property
@@ -145,6 +148,9 @@ class Diagnostics(Model):
     placebo: bool = True
     honest: bool = True
     leave_one_out: bool = True
+    randomisation: bool | Literal["auto"] = "auto"  # auto: where treated, or untreated, clusters are few
+    placebo_outcomes: list[Text] = []  # ids of outcomes that the program cannot change
+    spillover: ColumnName | None = None  # 1 for untreated units next to treated ones, else 0
 
 
 class Disclosure(Model):

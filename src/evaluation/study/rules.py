@@ -57,7 +57,10 @@ def broken(document: Document) -> Iterator[Problem]:
         _built,
         _later,
         _profile,
-        _diagnostics,
+        _clusters_two_ways,
+        _places,
+        _placebo_outcomes,
+        _panels_alone,
     ):
         yield from rule(document)
 
@@ -310,14 +313,54 @@ def _profile(document: Document) -> Iterator[Problem]:
         )
 
 
-def _diagnostics(document: Document) -> Iterator[Problem]:
-    asked = document.at(("diagnostics",))
-    for name in ("placebo", "honest", "leave_one_out"):
-        if isinstance(asked, dict) and asked.get(name) is True:
-            yield document.problem(
-                ("diagnostics", name),
-                "is not available in this version;",
-                "the results will not have it.",
-                "warning",
-                of_key=True,
-            )
+def _clusters_two_ways(document: Document) -> Iterator[Problem]:
+    """The second way of clustering is by the period: errors of other columns are not known cell by cell."""
+    loc: Loc = ("design", "second_cluster")
+    second, time = document.at(loc), document.at(("design", "time"))
+    if isinstance(second, str) and second and isinstance(time, str) and second != time:
+        what = f'clustering by "{second}" beside the cluster is not available; the second way is by the period.'
+        yield document.problem(loc, what, f"Write {time}, or name {second} as design.cluster.")
+
+
+def _places(document: Document) -> Iterator[Problem]:
+    """Coordinates and the distance up to which places are neighbours go together."""
+    here = document.at(("design", "coordinates"))
+    for key, missing, fix in (
+        ("coordinates", "cutoff_km", "Add it: the distance in km up to which places are neighbours."),
+        ("cutoff_km", "coordinates", "Add it: [LATITUDE, LONGITUDE], the columns of degrees."),
+    ):
+        loc: Loc = ("design", key)
+        if document.at(loc) and document.at(("design", missing)) in (None, []):
+            yield document.problem(loc, f"design.{missing} is missing beside it.", fix, of_key=True)
+    if isinstance(here, list) and len(here) == 2 and here[0] == here[1]:
+        what = "latitude and longitude are the same column."
+        yield document.problem(("design", "coordinates", 1), what, "Name both.")
+
+
+def _placebo_outcomes(document: Document) -> Iterator[Problem]:
+    """Placebo outcomes are outcomes of the study that no analysis argues with."""
+    named = document.at(("diagnostics", "placebo_outcomes"))
+    known = [o["id"] for _, o in document.entries("outcomes") if isinstance(o.get("id"), str)]
+    argued = {a.get("outcome") for _, a in document.entries("analyses") if a.get("role") in ("primary", "secondary")}
+    for i, name in enumerate(named if isinstance(named, list) else ()):
+        loc: Loc = ("diagnostics", "placebo_outcomes", i)
+        if not isinstance(name, str):
+            continue  # a wrong type is told elsewhere
+        if known and name not in known:
+            what = f'there is no outcome "{name}"' + hint(name, known)
+            yield document.problem(loc, what, f"Outcomes of this study: {listed(known)}.")
+        elif name in argued:
+            what = f'"{name}" is what a primary or secondary analysis expects the program to change.'
+            yield document.problem(loc, what, "Name outcomes that the program cannot change.")
+        elif name in named[:i]:
+            yield document.problem(loc, f"{name} stands here twice.", "Delete one.")
+
+
+def _panels_alone(document: Document) -> Iterator[Problem]:
+    """Diagnostics of panels in a study that follows people."""
+    if document.at(("design", "type")) != "cohort":
+        return
+    for name in ("placebo_outcomes", "spillover"):
+        if document.at(("diagnostics", name)):
+            what = "is for panel designs."
+            yield document.problem(("diagnostics", name), what, "Delete the line.", of_key=True)

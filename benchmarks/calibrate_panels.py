@@ -1,0 +1,376 @@
+"""Bias, coverage and test size of the panel estimators on simulated panels; writes docs/calibration-panels.md.
+
+Each design is drawn anew thousands of times, straight into moments, and analysed by each estimator as a study would.
+Where the assumptions hold, bias must be below a tenth of a standard error, and the share of intervals that hold the
+truth within three Monte Carlo standard errors of 95 %, or the program ends with exit code 1. Where they do not hold,
+the page shows by how much.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+NOMINAL, FAR_BIAS = 0.95, 0.1
+RANDOMISATIONS = 99
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One panel: its moments, and the truth at each (term, time) asked for."""
+
+    moments: Any
+    truth: dict[tuple[str, float | None], float]
+    kind: str = "continuous"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A figure of an estimator, by its headline interval or by the alternative whose method begins so."""
+
+    estimator: str
+    options: dict[str, Any] = field(default_factory=dict)
+    term: str = "att"
+    time: float | None = None
+    by: str = ""
+    holds: bool = True  # whether the method's assumptions hold in the design
+
+
+@dataclass(frozen=True)
+class Design:
+    """A way of making panels, and what is asked of them."""
+
+    name: str
+    title: str
+    note: str
+    make: Callable[[np.random.Generator], Drawn]
+    cases: tuple[Case, ...]
+
+
+# --------------------------------------------------------------------------- making panels
+
+
+def _panel(  # noqa: PLR0913 - a design is what varies here
+    generator: np.random.Generator,
+    cohort: np.ndarray,
+    cluster: np.ndarray,
+    periods: int,
+    effect: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    *,
+    shared: float = 0.0,
+    carry: float = 0.5,
+    drift: float = 0.0,
+    missing: float = 0.0,
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Moments of units with errors that carry over; the effects (N, T) and which cells they fall in."""
+    from evaluation.data.planned import Planned, Variation
+
+    times = np.arange(1, periods + 1)
+    order = np.argsort(cluster, kind="stable")
+    planned = Planned(times, cohort[order], cluster[order])
+    errors = Variation(1.0, shared, carry).draw(planned.cluster, periods, generator)
+    since = times - planned.cohort[:, None]
+    treated = (planned.cohort[:, None] > 0) & (since >= 0)
+    effects = np.where(treated, effect(planned.cohort[:, None] + 0 * since, since), 0.0)
+    level = (
+        2 * generator.standard_normal((len(cohort), 1)) + 0.2 * times + drift * times * (planned.cohort[:, None] > 0)
+    )
+    moments = planned.moments(level + errors + effects)
+    if missing:
+        gone = generator.random(treated.shape) < missing
+        moments = replace(
+            moments, counts=np.where(gone, 0, moments.counts), weights=np.where(gone, 0.0, moments.weights),
+            sums=np.where(gone, 0.0, moments.sums))  # fmt: skip
+        treated &= ~gone
+    return moments, effects, treated
+
+
+def _truth(effects: np.ndarray, treated: np.ndarray) -> dict[tuple[str, float | None], float]:
+    return {("att", None): float(effects[treated].mean())}
+
+
+def _dealt(units: int, starts: tuple[int, ...], share: float = 0.5) -> np.ndarray:
+    """Cohorts in turn for a share of the units; the others are never treated."""
+    cohort = np.zeros(units, dtype=np.int64)
+    adopters = round(units * share)
+    cohort[:adopters] = np.array(starts)[np.arange(adopters) % len(starts)]
+    return cohort
+
+
+def _constant(_: np.ndarray, since: np.ndarray) -> np.ndarray:
+    return np.full(since.shape, 0.5)
+
+
+def _growing(cohort: np.ndarray, since: np.ndarray) -> np.ndarray:
+    """Grows with time, and is larger for earlier cohorts."""
+    return 0.2 * (since + 1) * (1.6 - 0.1 * cohort)
+
+
+def _nothing(_: np.ndarray, since: np.ndarray) -> np.ndarray:
+    return np.zeros(since.shape)
+
+
+def one_date(generator: np.random.Generator) -> Drawn:
+    moments, effects, treated = _panel(generator, _dealt(100, (5,)), np.arange(100), 8, _constant)
+    return Drawn(moments, _truth(effects, treated))
+
+
+def staggered(generator: np.random.Generator) -> Drawn:
+    moments, effects, treated = _panel(generator, _dealt(120, (4, 6, 8, 10)), np.arange(120), 12, _growing)
+    first = {("event", 0.0): float(np.mean([_growing(np.array(g), np.array(0)) for g in (4, 6, 8, 10)]))}
+    return Drawn(moments, _truth(effects, treated) | first)
+
+
+def clustered(generator: np.random.Generator) -> Drawn:
+    cluster = np.arange(300) // 5
+    cohort = _dealt(60, (4, 6))[cluster]
+    moments, effects, treated = _panel(generator, cohort, cluster, 8, _constant, shared=0.7)
+    return Drawn(moments, _truth(effects, treated))
+
+
+def gaps(generator: np.random.Generator) -> Drawn:
+    moments, effects, treated = _panel(generator, _dealt(120, (4, 6)), np.arange(120), 8, _constant, missing=0.1)
+    return Drawn(moments, _truth(effects, treated))
+
+
+def few(generator: np.random.Generator) -> Drawn:
+    cluster = np.arange(50) // 5
+    moments, effects, treated = _panel(generator, _dealt(10, (5,))[cluster], cluster, 8, _constant, shared=0.7)
+    return Drawn(moments, _truth(effects, treated))
+
+
+def few_treated(generator: np.random.Generator) -> Drawn:
+    cohort = _dealt(20, (5,), share=0.1)
+    moments, _, _ = _panel(generator, cohort, np.arange(20), 8, _nothing)
+    return Drawn(moments, {("att", None): 0.0})
+
+
+def drifting(generator: np.random.Generator) -> Drawn:
+    moments, effects, treated = _panel(generator, _dealt(120, (4, 6)), np.arange(120), 8, _constant, drift=0.1)
+    return Drawn(moments, _truth(effects, treated))
+
+
+def counts(generator: np.random.Generator) -> Drawn:
+    """Overdispersed counts with a rate ratio of 0.8 and shocks shared within clusters of two units."""
+    from evaluation.data.planned import Planned
+
+    times, cohort, cluster = np.arange(1, 9), _dealt(60, (4, 6))[np.arange(120) // 2], np.arange(120) // 2
+    planned = Planned(times, cohort, cluster)
+    level = 1.5 + 0.5 * generator.standard_normal((120, 1)) + 0.05 * times
+    shock = 0.1 * generator.standard_normal((60, 8))[cluster]
+    treated = (cohort[:, None] > 0) & (times >= cohort[:, None])
+    mean = np.exp(level + shock + math.log(0.8) * treated)
+    outcomes = generator.poisson(mean * generator.gamma(5.0, 0.2, mean.shape)).astype(np.float64)
+    return Drawn(planned.moments(outcomes), {("att", None): math.log(0.8)}, "count")
+
+
+ROBUST = ("callaway_santanna", "imputation", "sun_abraham", "etwfe")
+DESIGNS = (
+    Design("one_date", "One adoption date", "100 units and clusters, 8 periods, effect 0.5, errors carry over by 0.5.",
+           one_date, tuple(Case(e) for e in ("did_2x2", "twfe", "event_study", *ROBUST, "stacked"))),
+    Design("staggered", "Staggered adoption, effects that differ and grow",
+           "120 units, 12 periods, 4 cohorts. Two-way fixed effects mixes in comparisons with units already treated, "
+           "and misses the mean effect; the event study mixes cohorts.",
+           staggered, (*(Case(e) for e in ROBUST),
+                       *(Case(e, {}, "event", 0.0) for e in (*ROBUST, "stacked")),
+                       Case("callaway_santanna", {"control_group": "not_yet_treated"}),
+                       Case("twfe", holds=False), Case("event_study", holds=False))),
+    Design("clustered", "Clusters of five units with shared shocks", "60 clusters, 300 units, 8 periods, 2 cohorts.",
+           clustered, tuple(Case(e) for e in ("twfe", "event_study", *ROBUST))),
+    Design("gaps", "A tenth of the rows missing", "120 units, 8 periods, 2 cohorts, constant effect.",
+           gaps, tuple(Case(e) for e in ("twfe", "event_study", "imputation", "sun_abraham"))),
+    Design("counts", "Overdispersed counts", "60 clusters of two units, 8 periods, rate ratio 0.8.",
+           counts, (Case("poisson_did"),)),
+    Design("few", "Few clusters: 10, five of them treated",
+           "Five units each with shared shocks. Which inference survives?",
+           few, (Case("twfe", holds=False), Case("twfe", by="CR2", holds=False), Case("twfe", by="wild", holds=False),
+                 Case("did_2x2", holds=False), Case("callaway_santanna", holds=False),
+                 Case("imputation", holds=False))),
+    Design("few_treated", "Few treated clusters: 2 of 20, no effect",
+           "The share of intervals that hold zero is 1 minus the test's size.",
+           few_treated, (Case("twfe", holds=False), Case("twfe", by="CR2", holds=False),
+                         Case("twfe", by="wild", holds=False), Case("twfe", by="randomisation"),
+                         Case("callaway_santanna", holds=False))),
+    Design("drifting", "Parallel trends do not hold: adopters drift by 0.1 a period",
+           "No interval for the effect can be right here; the checks of the periods before adoption are what there is.",
+           drifting, (Case("twfe", holds=False), Case("callaway_santanna", holds=False),
+                      Case("imputation", holds=False))),
+)  # fmt: skip
+
+
+# --------------------------------------------------------------------------- one draw
+
+
+@dataclass(frozen=True)
+class Found:
+    """Error of the estimate, its standard error, and whether the interval (or the test) holds the truth."""
+
+    error: float
+    std_error: float
+    covered: bool
+
+
+def _fit(case: Case, drawn: Drawn) -> Found | None:
+    from evaluation.errors import NotEstimable
+    from evaluation.estimators.registry import get
+    from evaluation.study.models import Outcome
+
+    outcome = Outcome(id="y", label="y", column="y", type=drawn.kind)
+    estimator = get(case.estimator).model_validate(case.options)
+    truth = drawn.truth[case.term, case.time]
+    try:
+        if case.by == "randomisation":
+            return _randomised(estimator, drawn, outcome)
+        results = estimator.estimate(drawn.moments, outcome)
+    except NotEstimable:
+        return None
+    row = next((e for e in results.estimates if e.term == case.term and e.time == case.time and e.status == "ok"), None)
+    if row is None or row.std_error is None:
+        return None
+    how = row
+    if case.by:
+        how = next((i for i in results.inference if i.term == case.term and i.time == case.time
+                    and i.method.lower().startswith(case.by.lower())), None)  # fmt: skip
+        if how is None or how.conf_low is None or how.conf_high is None:
+            return None
+    return Found(row.estimate - truth, how.std_error or row.std_error, bool(how.conf_low <= truth <= how.conf_high))
+
+
+def _randomised(estimator: Any, drawn: Drawn, outcome: Any) -> Found:
+    """Whether a randomisation test of no effect, which is true, does not reject."""
+    from evaluation.inference.randomisation import cohorts_by_cluster, randomisation, reassigned
+
+    moments = drawn.moments
+    found = randomisation(
+        lambda dates: estimator.overall(reassigned(moments, dates), outcome).estimate,
+        cohorts_by_cluster(moments), draws=RANDOMISATIONS, seed=1)  # fmt: skip
+    return Found(found.statistic, float("nan"), found.p_value >= 1 - NOMINAL)
+
+
+def one_draw(design: str, seed: int) -> list[Found | None]:
+    """The findings of every case of a design for one seed."""
+    from threadpoolctl import threadpool_limits
+
+    chosen = next(d for d in DESIGNS if d.name == design)
+    with threadpool_limits(limits=1):
+        drawn = chosen.make(np.random.default_rng([seed, len(design)]))
+        return [_fit(case, drawn) for case in chosen.cases]
+
+
+# --------------------------------------------------------------------------- the page
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a case did over all draws. `bias` is in standard deviations of the estimates."""
+
+    case: Case
+    draws: int
+    bias: float
+    coverage: float
+    ratio: float
+
+    @property
+    def passes(self) -> bool:
+        """Whether bias and coverage are within their limits."""
+        return abs(self.bias) < FAR_BIAS and abs(self.coverage - NOMINAL) <= 3 * coverage_error(self.draws)
+
+
+def coverage_error(draws: int) -> float:
+    """Monte Carlo standard error of the coverage of an interval that is right."""
+    return math.sqrt(NOMINAL * (1 - NOMINAL) / draws)
+
+
+def summary(case: Case, found: list[Found | None]) -> Calibration:
+    """Bias, coverage and mean standard error over the standard deviation of the estimates."""
+    known = [f for f in found if f is not None]
+    if len(known) < 2:
+        return Calibration(case, len(known), math.nan, math.nan, math.nan)
+    errors = np.array([f.error for f in known])
+    spread = float(errors.std(ddof=1))
+    return Calibration(case, len(known), float(errors.mean()) / spread, sum(f.covered for f in known) / len(known),
+                       float(np.mean([f.std_error for f in known])) / spread)  # fmt: skip
+
+
+PAGE = """\
+# Calibration of the panel estimators
+
+Does a 95 % interval hold the truth 95 times in 100? Each design is drawn {draws} times with a known effect. `make
+calibrate` renews this page, and fails when a row whose assumptions hold is outside the limits.
+
+- **Bias** is the mean error in standard deviations of the estimates; below 0.1 it does no harm.
+- **Coverage** is the share of intervals that hold the truth; 1 minus it is the size of the test. With {draws} draws its
+  Monte Carlo standard error is {error:.2f} points, so it must lie within {low:.1f} and {high:.1f} %.
+- **SE ratio** is the mean standard error over the standard deviation of the estimates; 1 is right.
+- Rows marked *assumptions fail* are there to show what happens then, and are not judged.
+"""
+HEADER = """
+## {title}
+
+{note}
+
+| estimator | options | figure | interval by | bias | coverage | SE ratio | within limits |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def _row(c: Calibration) -> str:
+    options = ", ".join(f"{k}: {v}" for k, v in c.case.options.items())
+    at = "" if c.case.time is None else f" at {c.case.time:g}"
+    ratio = "" if math.isnan(c.ratio) else f"{c.ratio:.3f}"
+    verdict = ("yes" if c.passes else "**no**") if c.case.holds else "assumptions fail"
+    cells = (f"`{c.case.estimator}`", options or "defaults", f"`{c.case.term}`{at}", c.case.by or "headline",
+             f"{c.bias:+.3f}", f"{100 * c.coverage:.1f} %", ratio, verdict)  # fmt: skip
+    return "| " + " | ".join(cells) + " |"
+
+
+def page(results: dict[str, list[Calibration]], draws: int) -> str:
+    """The page in `docs/`, the same for the same results."""
+    error = 100 * coverage_error(draws)
+    text = PAGE.format(draws=draws, error=error, low=100 * NOMINAL - 3 * error, high=100 * NOMINAL + 3 * error)
+    for design in DESIGNS:
+        if design.name in results:
+            text += HEADER.format(title=design.title, note=design.note)
+            text += "".join(_row(r) + "\n" for r in results[design.name])
+    return text
+
+
+def _all_draws(design: Design, draws: int, jobs: int) -> Iterator[list[Found | None]]:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"  # one thread a process: the processes share the cores
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(one_draw, [design.name] * draws, range(1, draws + 1), chunksize=10)
+
+
+def main() -> int:
+    """Run every design, write the page, and say whether all that should be within limits is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--designs", nargs="+", default=[d.name for d in DESIGNS])
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "calibration-panels.md")
+    asked = parser.parse_args()
+    results: dict[str, list[Calibration]] = {}
+    for design in (d for d in DESIGNS if d.name in asked.designs):
+        start = time.monotonic()
+        found = list(_all_draws(design, asked.draws, asked.jobs))
+        results[design.name] = [summary(case, [f[i] for f in found]) for i, case in enumerate(design.cases)]
+        print(f"{design.name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+        asked.out.write_text(page(results, asked.draws), encoding="utf-8")
+    print(page(results, asked.draws))
+    return int(not all(r.passes for rows in results.values() for r in rows if r.case.holds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
