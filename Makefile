@@ -1,7 +1,7 @@
 # Two commands do all the set-up: make report, make test.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do command -v $$p && break; done)
 BIN := .venv/bin
-SHIPPED := transition_aid prison_work_program per_se_laws drug_court joint_task_force
+SHIPPED := transition_aid prison_work_program per_se_laws drug_court joint_task_force naloxone_access
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKS := run test dev bench spark
 

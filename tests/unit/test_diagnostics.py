@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import t as t_distribution
 
 from evaluation.data.moments import folded, panel_moments
 from evaluation.data.panel import Panel
 from evaluation.diagnostics import leave_out, placebo, reporting, second_opinion
 from evaluation.diagnostics.agreement import Answer, agreement
 from evaluation.diagnostics.case import Case, restricted
+from evaluation.diagnostics.drift import drift, slope
 from evaluation.errors import NotEstimable
 from evaluation.estimators.registry import get
-from evaluation.results import Check, Estimate, ResultSet
+from evaluation.results import Check, Estimate, Joint, ResultSet
 from tests.panels import OUTCOME, design, fit, overall, simulated, source
 
 ESTIMATORS = ["callaway_santanna", "twfe", "event_study"]
@@ -205,3 +207,25 @@ def test_a_changed_question_without_an_answer_is_no_error(tmp_path):
             raise NotEstimable("no")
 
     assert known.again(known.moments, Silent()) is None
+
+
+# --------------------------------------------------------------------------- drift
+
+
+def test_a_slope_by_hand():
+    # Leads at -3 and -2 relative to -1: away by 2 and 1. Slope = (2*1.0 + 1*0.4) / 5; variance = (4*0.09 + 0.04) / 25.
+    joint = Joint(np.array([-3.0, -2.0, 0.0]), np.array([-1.0, -0.4, 9.0]), np.diag([0.09, 0.04, 1.0]), (-1.0,), 10.0)
+    found = slope(joint)
+    assert (found.slope, found.std_error) == pytest.approx((2.4 / 5, np.sqrt(0.4) / 5))
+    assert found.p_value == pytest.approx(2 * t_distribution.sf(2.4 / np.sqrt(0.4), 10))
+    assert slope(joint, without={-3.0}) is None
+
+
+@pytest.mark.parametrize("estimator", ["callaway_santanna", "event_study"])
+def test_a_steady_drift_is_found_where_single_leads_are_too_noisy(tmp_path, estimator):
+    frame = simulated(units=120, clusters=120, starts=(8, 10), periods=12)
+    assert drift(case(frame, tmp_path, estimator)).checks[0].status == "pass"
+    frame["y"] += 0.15 * (frame["time"] - 2001) * (frame["cohort"] > 0)
+    check = drift(case(frame, tmp_path, estimator)).checks[0]
+    assert check.status == "fail"
+    assert check.statistic == pytest.approx(0.15, abs=0.1)

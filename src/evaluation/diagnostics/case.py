@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evaluation.errors import NotEstimable
 from evaluation.estimators.base import PanelEstimator
 from evaluation.results import Estimate, ResultSet, Sensitivity
-from evaluation.study.models import Outcome
+from evaluation.study.models import Outcome, PanelDesign
 
 if TYPE_CHECKING:
     from evaluation.data.moments import Integers, Mask, PanelMoments
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Case:
-    """An analysis with its data, moments and results."""
+    """An analysis with its data, moments and results; `placebos` are outcomes that the program cannot change."""
 
     estimator: PanelEstimator
     panel: Panel
     moments: PanelMoments
     outcome: Outcome
     results: ResultSet
+    design: PanelDesign | None = None
+    placebos: tuple[Outcome, ...] = ()
 
     @property
     def overall(self) -> Estimate | None:
@@ -71,6 +73,20 @@ def restricted(moments: PanelMoments, keep: Mask, cohort: Integers) -> PanelMome
         cross=cross,
         flow=(),
     )
+
+
+def verdict(row: Estimate | Sensitivity) -> int:
+    """Above zero (1), below (-1), or neither for certain (0)."""
+    if row.conf_low is None or row.conf_high is None:
+        return 0
+    return int(row.conf_low > 0) - int(row.conf_high < 0)
+
+
+def span(row: Estimate | Sensitivity) -> str:
+    """An effect with its interval, in a message."""
+    if row.conf_low is None or row.conf_high is None:
+        return f"{row.estimate:.3g}"
+    return f"{row.estimate:.3g} ({row.conf_low:.3g} to {row.conf_high:.3g})"
 
 
 def as_row(kind: str, label: str, found: Estimate, group: str = "", parameter: float | None = None) -> Sensitivity:

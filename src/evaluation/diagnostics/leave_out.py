@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaluation.diagnostics.case import Case, as_row, restricted
+from evaluation.diagnostics.case import Case, as_row, restricted, verdict
 from evaluation.results import Check, Estimate, ResultSet, Sensitivity
 
 if TYPE_CHECKING:
@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 MOST_CLUSTERS = 60  # beyond, one alone hardly moves the whole
 
 
-def leave_out(case: Case, names: Sequence[str] = ()) -> ResultSet:
+def leave_out(case: Case, names: Sequence[str] = (), *, places: bool = True) -> ResultSet:
     """One cohort and, up to `MOST_CLUSTERS`, one cluster left out in turn; a check where that changes the answer.
 
-    `names` are the clusters' names by code; where they are not given the code stands in.
+    `names` are the clusters' names by code; where they are not given the code stands in. Clusters that are single
+    people (units that are no `places` and their own clusters) are never left out: a row of the results would be about
+    one person.
     """
     overall = case.overall
     if overall is None or overall.estimate is None:
         return ResultSet()
     cohorts = tuple(_cohorts(case))
-    clusters = tuple(_clusters(case, names))
+    single_people = not places and case.panel.clustered_by_unit
+    clusters = () if single_people else tuple(_clusters(case, names))
     return ResultSet(sensitivity=(*cohorts, *clusters), checks=(*_judged(overall, cohorts, "cohort"),
                                                                *_judged(overall, clusters, "unit")))  # fmt: skip
 
@@ -52,6 +55,7 @@ def _cohorts(case: Case) -> Iterator[Sensitivity]:
 def _clusters(case: Case, names: Sequence[str]) -> Iterator[Sensitivity]:
     import numpy as np
 
+    names = getattr(case.moments, "names", names)  # moments of single units name these
     codes = np.unique(case.moments.cluster).tolist()
     if case.moments.cross is not None or not 2 < len(codes) <= MOST_CLUSTERS:
         return
@@ -67,7 +71,7 @@ def _judged(overall: Estimate, rows: Sequence[Sensitivity], what: str) -> tuple[
         return ()
     values = [r.estimate for r in rows if r.estimate is not None]
     low, high = min(values), max(values)
-    turned = [r for r in rows if _verdict(r) != _verdict(overall)]
+    turned = [r for r in rows if verdict(r) != verdict(overall)]
     span = f"between {low:.3g} and {high:.3g}"
     if not turned:
         message = f"With any one {what} left out, the effect stays {span} and the conclusion the same."
@@ -82,9 +86,3 @@ def _judged(overall: Estimate, rows: Sequence[Sensitivity], what: str) -> tuple[
     return (Check(f"leave_one_{what}", "warn" if turned else "pass", message, term="att", group=widest.group,
                   statistic=widest.estimate, counts=overall.counts),)  # fmt: skip
 
-
-def _verdict(row: Estimate | Sensitivity) -> int:
-    """Above zero (1), below (-1), or neither for certain (0)."""
-    if row.conf_low is None or row.conf_high is None:
-        return 0
-    return int(row.conf_low > 0) - int(row.conf_high < 0)

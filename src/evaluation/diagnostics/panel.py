@@ -38,11 +38,13 @@ def diagnose(case: Case, switches: Diagnostics, role: str, *, places: bool, name
 def _asked(
     case: Case, switches: Diagnostics, role: str, places: bool, names: Sequence[str]
 ) -> list[Callable[[], ResultSet]]:
-    from evaluation.diagnostics import leave_out, placebo, reporting, second_opinion
+    from evaluation.diagnostics import drift, leave_out, placebo, reporting, second_opinion
 
     found: list[Callable[[], ResultSet]] = []
     if case.estimator.id == "twfe":
         found.append(lambda: _decomposed(case))
+    if switches.pretrends:
+        found.append(lambda: drift.drift(case))
     if role not in ARGUED:
         return found
     found.append(lambda: second_opinion.second_opinion(case))

@@ -1,14 +1,16 @@
-"""Effects where there can be none: before adoption, and among units that were never treated."""
+"""Effects where there can be none: before adoption, among units never treated, on outcomes out of reach."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
 from evaluation.diagnostics.case import Case, as_row, restricted
+from evaluation.errors import NotEstimable
 from evaluation.results import Check, Estimate, ResultSet, Sensitivity
 
 if TYPE_CHECKING:
     from evaluation.data.moments import PanelMoments
+    from evaluation.study.models import Outcome
 
 ALPHA = 0.05
 SHIFTS = (1, 2, 3)  # periods by which adoption is moved ahead
@@ -65,6 +67,43 @@ def _judged(found: list[Estimate]) -> tuple[Check, ...]:
     status: Literal["pass", "fail"] = "fail" if p_value < ALPHA else "pass"
     return (Check("placebo_time", status, message, term="att", statistic=worst.estimate, p_value=p_value,
                   threshold=ALPHA, counts=counts),)  # fmt: skip
+
+
+def in_outcomes(case: Case) -> ResultSet:
+    """The effect on outcomes that the program cannot change: it should be zero."""
+    found = [(o, e) for o in case.placebos if o.id != case.outcome.id and (e := _on(case, o)) is not None]
+    if not found:
+        return ResultSet()
+    rows = tuple(as_row("placebo_outcome", f"Effect on {o.label}", e, o.id) for o, e in found)
+    tested = [(o, e) for o, e in found if e.p_value is not None]
+    if not tested:
+        return ResultSet(sensitivity=rows)
+    outcome, worst = min(tested, key=lambda pair: pair[1].p_value or 0.0)
+    p_value = min(1.0, (worst.p_value or 0.0) * len(tested))
+    out = p_value < ALPHA
+    if out:
+        message = (
+            f"{outcome.label}, which the program cannot change, shows an effect of {worst.estimate:.3g}: something else "
+            "happened to the units that adopted."
+        )
+    else:
+        message = (
+            f"{'None' if len(tested) > 1 else 'Not one'} of {len(tested)} outcome{'' if len(tested) == 1 else 's'} that "
+            "the program cannot change shows an effect that chance does not explain (Bonferroni)."
+        )
+    status: Literal["pass", "fail"] = "fail" if out else "pass"
+    counts = tuple(sorted({n for _, e in tested for n in e.counts}))
+    check = Check("placebo_outcome", status, message, term="att", group=outcome.id, statistic=worst.estimate,
+                  p_value=p_value, threshold=ALPHA, counts=counts)  # fmt: skip
+    return ResultSet(sensitivity=rows, checks=(check,))
+
+
+def _on(case: Case, outcome: Outcome) -> Estimate | None:
+    """The overall effect on another outcome."""
+    try:
+        return case.estimator.overall(case.estimator.moments(case.panel, outcome), outcome)
+    except NotEstimable:
+        return None
 
 
 def among_never_treated(case: Case) -> ResultSet:

@@ -172,7 +172,11 @@ class Regression:
         if self.fit.errors is None:
             return None
         codes: Integers = np.unique(self.moments.cluster)
-        return Influence(codes, self.fit.errors @ weights[self.fit.identified])
+        identified = weights[self.fit.identified]
+        in_periods = getattr(self.fit, "by_period", None) if self.alternatives else None  # fits of unit effects have it
+        return Influence(
+            codes, self.fit.errors @ identified, in_periods(identified) if in_periods else None,
+            getattr(self.fit, "parameters", 0))  # fmt: skip
 
     def checks(self) -> tuple[Check, ...]:
         """What is to be said of the whole fit."""

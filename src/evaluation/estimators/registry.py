@@ -19,7 +19,9 @@ BUILT_IN = {
     "did_2x2": "evaluation.estimators.did_2x2:TwoByTwo",
     "triple_difference": "evaluation.estimators.triple_difference:TripleDifference",
     "callaway_santanna": "evaluation.estimators.callaway_santanna:CallawaySantAnna",
+    "imputation": "evaluation.estimators.imputation:ImputationDiD",
     "synthetic_control": "evaluation.estimators.synthetic_control:SyntheticControl",
+    "synthetic_did": "evaluation.estimators.synthetic_did:SyntheticDiD",
 }
 
 

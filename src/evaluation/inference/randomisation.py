@@ -49,11 +49,12 @@ def randomisation(
     *,
     draws: int = 999,
     seed: int = 0,
+    enumerate_up_to: int = ENUMERATE,
 ) -> Randomised:
     """Test the sharp null of no effect by reassigning adoption dates among clusters, within `strata` (G,) if given.
 
     `assignment` (G,) holds each cluster's first treated period. A `statistic` that raises NotEstimable has no answer
-    for that assignment. All distinct assignments are enumerated where there are at most 20,000.
+    for that assignment. All distinct assignments are enumerated where there are at most `enumerate_up_to`.
 
     A studentised statistic (estimate over standard error) keeps the level also for the weaker null of no average
     effect when clusters are many (Wu and Ding, 2021).
@@ -70,7 +71,7 @@ def randomisation(
             "Adoption dates cannot be reassigned: all clusters that may exchange theirs adopted at the same time."
         )
     actual = float(statistic(assignment))
-    enumerated = possible <= ENUMERATE
+    enumerated = possible <= enumerate_up_to
     others = _all(assignment, groups) if enumerated else _random(assignment, groups, draws, seed)
     extreme = total = unanswered = 0
     for other in others:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EXACT = 1e-12  # of the squared distances of the columns concerned: a gain smaller than that is rounding
 ON_FACE = 1e-9  # the same, for columns that could enter without loss
+STEADY = 1e-6  # ridge, beside columns of at most unit length, with which normal equations keep their digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +118,13 @@ def _shrunk(offsets: Floats, ridge: float, weights: Floats, support: list[int]) 
 def _affine(offsets: Floats, ridge: float) -> Floats:
     """Weights that sum to one, of either sign, whose point is nearest to the origin.
 
-    The least-squares solution of (offsets x = 0, sum of x = 1) is proportional to them, which needs no constraint.
+    Normal equations where the ridge keeps them steady. Without it: the least-squares solution of (offsets x = 0, sum of
+    x = 1) is proportional to these weights, and needs no constraint.
     """
     k = offsets.shape[1]
+    if ridge > STEADY:
+        solved: Floats = np.linalg.solve(offsets.T @ offsets + ridge * np.eye(k), np.ones(k))
+        return solved / solved.sum()
     size = float(np.sqrt((offsets**2).sum(axis=0).max() + ridge)) or 1.0
     offsets, ridge = offsets / size, ridge / size**2
     parts = [offsets, np.sqrt(ridge) * np.eye(k), np.ones((1, k))] if ridge else [offsets, np.ones((1, k))]

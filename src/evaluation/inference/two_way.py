@@ -55,6 +55,8 @@ class TwoWayFit:
     errors: Floats | None
     by_cluster: Callable[[], ClusterRegression]
     estimable: Mask
+    parameters: int  # counted in the small-sample factor
+    by_period: Callable[[Floats], Floats]  # the errors (G, T) of a combination (P',) of coefficients, as `errors`
 
 
 def two_way(
@@ -111,7 +113,8 @@ def two_way(
         np.where(identified, solution[columns], np.nan), covariance, identified,
         int(moments.counts.sum()), moments.n_clusters, factor, errors,
         lambda: _by_cluster(moments, within, full[:, :, kept], of_row, parameters),
-        identified & free(normal, size, kept)[columns])  # fmt: skip
+        identified & free(normal, size, kept)[columns], parameters,
+        lambda weights: _by_period(moments, within, full, rows, solution, bread @ weights))  # fmt: skip
 
 
 def _factor(moments: PanelMoments, parameters: int) -> float:
@@ -174,6 +177,21 @@ def _scores(
         weights, fitted = moments.weights[r], x @ solution
         centred = fitted - (weights @ fitted / weights.sum(axis=1))[:, None]
         found[r] = (within[r] - weights * centred) @ (x @ bread)
+    return cluster_sums(found, moments.cluster)
+
+
+def _by_period(
+    moments: PanelMoments, within: Floats, design: Floats, rows: list[NDArray[np.intp]], solution: Floats,
+    direction: Floats,
+) -> Floats:  # fmt: skip
+    """What each cluster adds in each period to the error of one combination of coefficients (G, T)."""
+    found = np.zeros_like(within)
+    for x, r in zip(design, rows, strict=True):
+        weights = moments.weights[r]
+        total = weights.sum(axis=1, keepdims=True)
+        fitted, slope = x @ solution, x @ direction
+        errors = within[r] - weights * (fitted - weights @ fitted[:, None] / total)
+        found[r] = errors * (slope - weights @ slope[:, None] / total)
     return cluster_sums(found, moments.cluster)
 
 

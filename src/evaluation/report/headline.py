@@ -196,6 +196,20 @@ def _same_figure(one: Headline, other: Headline) -> bool:
 NO_DOUBT = frozenset({"small_cohort", "not_estimable", "pretrend_size"})  # said in their own place, or for information
 
 
+# A panel's result rests on groups that moved alike before adoption: where its own checks of that fail, there is none.
+PATHS_BEFORE = frozenset({"pretrends", "pretrend_leads", "pretrend_slope"})
+
+
+def not_credible(head: Headline) -> list[Row]:
+    """The failed checks of a panel's result itself that take away its ground: paths that differed before adoption."""
+    if not head.known or head.released.panel is None:
+        return []
+    return [
+        c for c in doubts(head)
+        if c["analysis"] == head.analysis.id and c["status"] == "fail" and c["check"] in PATHS_BEFORE
+    ]  # fmt: skip
+
+
 def doubts(head: Headline) -> list[Row]:
     """The checks that speak against a result: its own that failed, then failures elsewhere, then its own warnings.
 

@@ -6,7 +6,15 @@ risk without the program; words of cause only where people were assigned by chan
 
 from __future__ import annotations
 
-from evaluation.report.headline import Headline, anticipation, comparison_level, control_risk, doubts, starting_level
+from evaluation.report.headline import (
+    Headline,
+    anticipation,
+    comparison_level,
+    control_risk,
+    doubts,
+    not_credible,
+    starting_level,
+)
 from evaluation.report.numbers import number, per
 from evaluation.report.words import CHECKS, named, upper_first
 
@@ -21,7 +29,17 @@ def verdict(head: Headline) -> str:
     """One sentence that answers the study's question as far as the primary interval does."""
     if not head.known:
         return UNKNOWN.get(head.status, "With the data at hand, this study cannot answer its question.")
+    if not_credible(head):
+        return _not_credible(head)
     return _clear(head) if head.clear else _cannot_tell(head)
+
+
+def _not_credible(head: Headline) -> str:
+    people = head.released.people
+    return (
+        f"Not credible: {people} that adopted were already moving apart from the others before adoption, so the "
+        f"figure below says nothing about {head.program}."
+    )
 
 
 def _clear(head: Headline) -> str:
@@ -92,7 +110,7 @@ def set_aside(head: Headline) -> str:
 def direction(head: Headline) -> str:
     """Whether a clear result is for the better; empty where the interval leaves it open."""
     good = head.told.good(head.estimate) if head.known and head.clear else None
-    if good is None:
+    if good is None or not_credible(head):
         return ""
     return f"The result points {'in the direction hoped for' if good else 'away from what was hoped for'}."
 

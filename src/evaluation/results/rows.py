@@ -182,10 +182,16 @@ class Joint:
 
 @dataclass(frozen=True, eq=False)
 class Influence:
-    """What each cluster adds to the error of the overall estimate; joint tests across outcomes read it, not stored."""
+    """What each cluster adds to the error of the overall estimate; joint tests across outcomes read it, not stored.
+
+    Regressions with unit and period effects also say what each cluster adds in each period, and how many parameters
+    their small-sample factor counts.
+    """
 
     clusters: NDArray[np.int64]  # (G,) codes, the same for all outcomes of a panel
     values: NDArray[np.float64]  # (G,) in the estimate's units; the estimate's error is near their sum
+    by_period: NDArray[np.float64] | None = None  # (G, T), adding up to `values` over the periods
+    parameters: int = 0
 
 
 @dataclass(frozen=True)

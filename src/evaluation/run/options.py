@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 LATER = {
     "panel": (
         "sun_abraham",
-        "imputation",
         "etwfe",
         "stacked",
         "poisson_did",
