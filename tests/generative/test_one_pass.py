@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import HealthCheck, Phase, assume, given, note, settings
 from hypothesis import strategies as st
 
 from evaluation.data.moments import folded, scan
@@ -17,7 +17,7 @@ from tests.panel_naive import Influence, dummies
 from tests.panels import OUTCOME, keyed
 
 RANDOM = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
-FEW = settings(RANDOM, max_examples=3)
+FEW = settings(RANDOM, max_examples=3, phases=[Phase.generate])  # to shrink takes minutes there
 ESTIMATORS = ("twfe", "event_study", "callaway_santanna")
 
 

@@ -76,6 +76,14 @@ def test_time_out_of_work(injuries, state, published, hc1):
         assert att.std_error == pytest.approx(hc1, rel=1e-10)
 
 
+def test_house_prices_as_diff_diff(houses):
+    theirs = DifferenceInDifferences().fit(
+        houses, outcome="rprice", treatment="nearinc", post="y81", covariates=["age", "agesq"]
+    )
+    ours = overall(fit("did_2x2", houses, {"covariates": ["age", "agesq"]}, of("rprice"), time="year"))
+    assert (ours.estimate, ours.std_error) == pytest.approx((theirs.att, theirs.se), rel=1e-10)
+
+
 @pytest.fixture(scope="module")
 def eight_clusters():
     frame = pd.read_csv(Path(__file__).parent / "cases" / "few_clusters.csv")

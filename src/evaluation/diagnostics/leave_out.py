@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evaluation.diagnostics.case import Case, as_row, restricted, verdict
@@ -33,11 +34,15 @@ def leave_out(case: Case, names: Sequence[str] = (), *, places: bool = True) -> 
 
 
 def _without(case: Case, gone: Mask) -> Estimate | None:
+    """The effect without some rows; its counts tell also how many units are gone, since the difference does."""
     import numpy as np
 
     keep = np.broadcast_to(~gone[:, None], case.moments.counts.shape)
     left = restricted(case.moments, keep, case.moments.cohort)
-    return None if left is None else case.again(left)
+    found = None if left is None else case.again(left)
+    if found is None:
+        return None
+    return replace(found, counts=(*found.counts, int(case.moments.units[gone].sum())))
 
 
 def _cohorts(case: Case) -> Iterator[Sensitivity]:
@@ -83,6 +88,6 @@ def _judged(overall: Estimate, rows: Sequence[Sensitivity], what: str) -> tuple[
             "for one)."
         )
     widest = max(rows, key=lambda r: abs((r.estimate or 0.0) - (overall.estimate or 0.0)))
+    counts = tuple(sorted({n for r in (overall, *rows) for n in r.counts}))
     return (Check(f"leave_one_{what}", "warn" if turned else "pass", message, term="att", group=widest.group,
-                  statistic=widest.estimate, counts=overall.counts),)  # fmt: skip
-
+                  statistic=widest.estimate, counts=counts),)  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from evaluation.diagnostics.case import Case
 from evaluation.errors import NotEstimable
-from evaluation.results import ResultSet
+from evaluation.results import Check, ResultSet
 from evaluation.study.models import Diagnostics
 
 ARGUED = ("primary", "secondary")  # roles whose results carry the argument
@@ -18,7 +18,8 @@ def diagnose(case: Case, switches: Diagnostics, role: str, *, places: bool, name
 
     Every analysis gets the checks of its leads and, for a two-way regression, of its weights. Those that carry the
     argument (primary, secondary) also get another library's answer, the placebos, the bounds on departures from
-    parallel trends, and the effect with each cohort or unit left out. `names` are the clusters' names by code.
+    parallel trends, the effect with each cohort or unit left out, and what the design asks for besides: shared errors,
+    randomisation, neighbours. `names` are the clusters' names by code.
     """
     from evaluation.diagnostics.pretrends import pretrends
 
@@ -27,35 +28,77 @@ def diagnose(case: Case, switches: Diagnostics, role: str, *, places: bool, name
         results += ResultSet(checks=pretrends(results, case.anticipation))
     else:
         results = replace(results, checks=tuple(c for c in results.checks if c.check != "pretrends"))
-    for ask in _asked(case, switches, role, places, names):
+    for name, ask in _asked(case, switches, role, places, names):
         try:
             results += ask()
         except NotEstimable:
             continue  # a diagnostic without an answer says nothing
+        except Exception as error:  # noqa: BLE001 - a defect in a diagnostic must not lose the estimates
+            results += ResultSet(checks=(_defect(name, error),))
     return results
+
+
+def _defect(name: str, error: Exception) -> Check:
+    message = f"The diagnostic {name} stopped on an internal error ({type(error).__name__}: {error}); it is missing."
+    return Check("diagnostic_missing", "warn", message, group=name)
 
 
 def _asked(
     case: Case, switches: Diagnostics, role: str, places: bool, names: Sequence[str]
-) -> list[Callable[[], ResultSet]]:
-    from evaluation.diagnostics import drift, leave_out, placebo, reporting, second_opinion
+) -> list[tuple[str, Callable[[], ResultSet]]]:
+    """What is to be asked, by name, in the order of the results."""
+    from evaluation.diagnostics import leave_out, placebo, reporting, second_opinion
+    from evaluation.diagnostics.ahead import one_period_ahead
 
-    found: list[Callable[[], ResultSet]] = []
+    found: list[tuple[str, Callable[[], ResultSet]]] = []
     if case.estimator.id == "twfe":
-        found.append(lambda: _decomposed(case))
-    if switches.pretrends:
-        found.append(lambda: drift.drift(case))
+        found.append(("decomposition", lambda: _decomposed(case)))
     if role not in ARGUED:
         return found
-    found.append(lambda: second_opinion.second_opinion(case))
-    found.append(lambda: ResultSet(checks=reporting.reporting(case.moments, places)))
+    found += _beside(case, switches)
+    found.append(("second_opinion", lambda: second_opinion.second_opinion(case)))
+    found.append(("reporting", lambda: ResultSet(checks=reporting.reporting(case.moments, places))))
     if switches.placebo:
-        found += [lambda: placebo.in_time(case), lambda: placebo.among_never_treated(case)]
+        found += [
+            ("placebo_time", lambda: placebo.in_time(case)),
+            ("placebo_never_treated", lambda: placebo.among_never_treated(case)),
+        ]
+    found.append(("placebo_outcome", lambda: placebo.in_outcomes(case)))
     if switches.honest and case.results.joint is not None:
-        found.append(lambda: _bounded(case))
+        found.append(("honest", lambda: _bounded(case)))
     if switches.leave_one_out:
-        found.append(lambda: leave_out.leave_out(case, names))
+        found.append(("leave_one_out", lambda: leave_out.leave_out(case, names, places=places)))
+    found.append(("anticipation", lambda: one_period_ahead(case)))
+    return found + _spilled(case, switches.spillover)
+
+
+def _beside(case: Case, switches: Diagnostics) -> list[tuple[str, Callable[[], ResultSet]]]:
+    """Other uncertainty of the overall effect: shared errors where the design declares them, randomisation."""
+    from evaluation.diagnostics import shared_errors
+    from evaluation.diagnostics.reassigned import reassigned_dates
+
+    found: list[tuple[str, Callable[[], ResultSet]]] = []
+    design = case.design
+    if design is not None and design.coordinates and design.cutoff_km is not None:
+        columns, cutoff = design.coordinates, design.cutoff_km
+        found.append(("neighbours", lambda: shared_errors.among_neighbours(case, columns, cutoff)))
+    if design is not None and design.second_cluster:
+        found.append(("two_way_clusters", lambda: shared_errors.in_periods(case)))
+    if switches.randomisation:
+        asked = switches.randomisation is True
+        found.append(("randomisation", lambda: reassigned_dates(case, asked=asked)))
     return found
+
+
+def _spilled(case: Case, column: str | None) -> list[tuple[str, Callable[[], ResultSet]]]:
+    from evaluation.diagnostics import spillover
+
+    if column is None:
+        return []
+    return [
+        ("spillover_ring", lambda: spillover.without_the_ring(case, column)),
+        ("displacement", lambda: spillover.on_the_ring(case, column)),
+    ]
 
 
 def _decomposed(case: Case) -> ResultSet:

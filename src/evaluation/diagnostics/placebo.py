@@ -83,13 +83,15 @@ def in_outcomes(case: Case) -> ResultSet:
     out = p_value < ALPHA
     if out:
         message = (
-            f"{outcome.label}, which the program cannot change, shows an effect of {worst.estimate:.3g}: something else "
-            "happened to the units that adopted."
+            f"{outcome.label}, which the program cannot change, shows an effect of {worst.estimate:.3g}: something "
+            "else happened to the units that adopted."
         )
+    elif len(tested) == 1:
+        message = f"{outcome.label}, which the program cannot change, shows no effect that chance does not explain."
     else:
         message = (
-            f"{'None' if len(tested) > 1 else 'Not one'} of {len(tested)} outcome{'' if len(tested) == 1 else 's'} that "
-            "the program cannot change shows an effect that chance does not explain (Bonferroni)."
+            f"None of the {len(tested)} outcomes that the program cannot change shows an effect that chance does not "
+            "explain (Bonferroni)."
         )
     status: Literal["pass", "fail"] = "fail" if out else "pass"
     counts = tuple(sorted({n for _, e in tested for n in e.counts}))

@@ -37,11 +37,13 @@ def reassigned_dates(case: Case, *, asked: bool) -> ResultSet:
         found = _tested(case)
     except NotEstimable as none:
         return ResultSet(checks=(*warning, Check("randomisation", "info", str(none), term="att", counts=none.counts)))
+    places = case.design is not None and case.design.units_are == "places"
+    how = _how(found) if places or not found.enumerated else "all assignments"  # their number tells who was treated
     return ResultSet(
-        inference=(Inference("att", METHOD, p_value=found.p_value, distribution="randomisation", df_rule=_how(found),
+        inference=(Inference("att", METHOD, p_value=found.p_value, distribution="randomisation", df_rule=how,
                              n_clusters=headline.n_clusters),),
-        sensitivity=(Sensitivity("randomisation", f"Adoption dates given to other clusters, {_how(found)}",
-                                 parameter=float(found.draws), estimate=found.statistic, p_value=found.p_value,
+        sensitivity=(Sensitivity("randomisation", f"Adoption dates given to other clusters, {how}",
+                                 estimate=found.statistic, p_value=found.p_value,
                                  method="share of assignments with an effect at least as large",
                                  counts=headline.counts),),
         checks=(*warning, _judged(found, headline, bool(few))))  # fmt: skip
@@ -85,8 +87,8 @@ def _judged(found: Randomised, headline: Estimate, few: bool) -> Check:
     )
     if few:
         message += " With so few treated, or untreated, clusters this is the p-value to rely on."
-    if not agree:
-        message += f" The usual p-value ({headline.p_value:.2g}) says otherwise." if headline.p_value is not None else ""
+    if not agree and headline.p_value is not None:
+        message += f" The usual p-value ({headline.p_value:.2g}) says otherwise."
     if smallest >= ALPHA:
         message += f" With so few assignments it cannot fall below {smallest:.2g}."
     return Check("randomisation", status, message, term="att", statistic=found.statistic, p_value=found.p_value,

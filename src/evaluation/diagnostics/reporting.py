@@ -44,15 +44,18 @@ def _coverage(moments: PanelMoments, groups: list[tuple[str, Mask]]) -> tuple[Ch
         seen, units = _observed(moments, rows), float(moments.units[rows].sum())
         change = np.diff(seen) / units
         if len(change) and np.abs(change).max() >= COVERAGE_DROP:
-            found.append((float(np.abs(change).max()), name, int(moments.times[1:][np.abs(change).argmax()])))
+            at = int(np.abs(change).argmax())
+            told = (int(units), int(np.abs(np.diff(seen))[at]))
+            found.append((float(np.abs(change).max()), name, int(moments.times[1:][at]), told))
     if not found:
         return (Check("reporting_coverage", "pass", "Each group's units report in much the same number throughout."),)
-    size, name, when = max(found)
+    size, name, when, told = max(found)
     message = (
         f"In {when}, {size:.0%} of the {name} units began or stopped reporting: a change in who reports can look like "
         "an effect."
     )
-    return (Check("reporting_coverage", "warn", message, time=float(when), statistic=size, threshold=COVERAGE_DROP),)
+    return (Check("reporting_coverage", "warn", message, time=float(when), statistic=size, threshold=COVERAGE_DROP,
+                  counts=told),)  # fmt: skip
 
 
 def _composition(moments: PanelMoments, treated: Mask) -> tuple[Check, ...]:
@@ -61,14 +64,17 @@ def _composition(moments: PanelMoments, treated: Mask) -> tuple[Check, ...]:
     inside, outside = _observed(moments, treated), _observed(moments, ~treated)
     share = inside / np.maximum(inside + outside, 1.0)
     span = float(share.max() - share.min())
+    ends = [share.argmin(), share.argmax()]
+    low, high = ([int(n[e]) for n in (inside, outside)] for e in ends)
+    counts = tuple(n for n in (*low, *high, *(abs(a - b) for a, b in zip(low, high, strict=True))) if n)
     if span < COMPOSITION_SHIFT:
         message = "The treated group's share of the units observed hardly changes over time."
-        return (Check("composition", "pass", message, statistic=span, threshold=COMPOSITION_SHIFT),)
+        return (Check("composition", "pass", message, statistic=span, threshold=COMPOSITION_SHIFT, counts=counts),)
     message = (
         f"The treated group's share of the units observed lies between {share.min():.0%} and {share.max():.0%} over "
         "time: the groups compared are not the same throughout."
     )
-    return (Check("composition", "warn", message, statistic=span, threshold=COMPOSITION_SHIFT),)
+    return (Check("composition", "warn", message, statistic=span, threshold=COMPOSITION_SHIFT, counts=counts),)
 
 
 def _outlying(moments: PanelMoments, groups: list[tuple[str, Mask]], places: bool) -> tuple[Check, ...]:
@@ -83,14 +89,16 @@ def _outlying(moments: PanelMoments, groups: list[tuple[str, Mask]], places: boo
         for k in range(1, len(level) - 1):
             near = float(np.median(level[k - 1 : k + 2]))
             if level[k] > 0 and near > 0 and abs(np.log(level[k] / near)) > OUT_OF_LINE:
-                found.append((name, int(moments.times[k]), float(level[k] / near)))
+                units = int((moments.units[rows] * moments.observed[rows, k]).sum())
+                found.append((name, int(moments.times[k]), float(level[k] / near), units))
     if not found:
         message = "No period of either group stands far out of line with its neighbours."
         return (Check("outlying_points", "pass", message, threshold=OUT_OF_LINE),)
-    name, when, ratio = max(found, key=lambda f: abs(np.log(f[2])))
+    name, when, ratio, units = max(found, key=lambda f: abs(np.log(f[2])))
     how = f" ({ratio:.2g} times the median around it)" if places else ""
     message = (
         f"{len(found)} period{'' if len(found) == 1 else 's'} of a group's mean stand{'s' if len(found) == 1 else ''} "
         f"far out of line, the furthest in {when} ({name} units{how}): look for a mistake in the data, or an event."
     )
-    return (Check("outlying_points", "warn", message, time=float(when), statistic=ratio, threshold=OUT_OF_LINE),)
+    return (Check("outlying_points", "warn", message, time=float(when), statistic=ratio, threshold=OUT_OF_LINE,
+                  counts=(units,)),)  # fmt: skip

@@ -32,8 +32,8 @@ def without_the_ring(case: Case, column: str) -> ResultSet:
     doubt = far or verdict(found) != verdict(overall)
     if doubt:
         message = (
-            f"Without untreated units next to treated ones the effect is {span(found)}, instead of {span(overall)}: the "
-            "program may have reached the units that it is compared with."
+            f"Without untreated units next to treated ones the effect is {span(found)}, instead of {span(overall)}: "
+            "the program may have reached the units that it is compared with."
         )
     else:
         message = f"Untreated units next to treated ones do not decide the answer: without them it is {span(found)}."
@@ -56,9 +56,7 @@ def on_the_ring(case: Case, column: str) -> ResultSet:
     source = case.panel.source
     when = f"CASE WHEN {_ring(case.panel, column)} THEN {start}::DOUBLE END"
     untreated = f"coalesce({first_treated(source, cohort)}, 0) = 0"
-    found = _again(
-        case, f"SELECT * REPLACE ({when} AS {quoted(cohort)}) FROM {source.scan} WHERE {untreated}", cohort
-    )
+    found = _again(case, f"SELECT * REPLACE ({when} AS {quoted(cohort)}) FROM {source.scan} WHERE {untreated}", cohort)
     if found is None or found.estimate is None:
         return ResultSet()
     label = f"Untreated units next to treated ones, as if treated from {start}, against the other untreated units"

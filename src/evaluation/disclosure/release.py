@@ -98,6 +98,7 @@ def _protect_people(rows: dict[str, list[Row]], profile: Profile) -> None:
     rows["curve"], unsafe = coarsened(rows["curve"], profile, windows)
     rows["estimates"] = rules.estimates(rows["estimates"], profile, unsafe)
     gone = [r for r in rows["estimates"] if r["status"] == "suppressed"]
+    rows["inference"] = rules.adjusted_together(rows["inference"], gone)
     for name in ("inference", "event_study"):
         rows[name] = rules.followers(rows[name], name, gone)
     rows["diagnostics"] = rules.diagnostics(rows["diagnostics"], profile, gone)

@@ -9,10 +9,13 @@ from collections.abc import Collection, Iterable
 from itertools import groupby, pairwise
 
 from evaluation.disclosure.profiles import Profile
-from evaluation.results import COUNTS, TABLES, Row
+from evaluation.results import COUNTS, MAIN_TERMS, TABLES, Row
 
 HIDDEN_MESSAGE = "Hidden by disclosure control: it would tell a small number of people."
 ALL_HIDDEN = "Every figure is hidden by disclosure control."
+ADJUSTED = "adjustment over"  # in the method of p-values adjusted over several outcomes
+WEIGHTED = "decomposition"
+TOGETHER = ("leave_one_cohort", "leave_one_unit", WEIGHTED)
 SIZES = ("n_obs", "n_units", "n_treated_units", "n_clusters")
 
 
@@ -114,6 +117,19 @@ def followers(rows: list[Row], table: str, gone: list[Row]) -> list[Row]:
     return [blank(r, table) if hidden(r) else r for r in rows]
 
 
+def adjusted_together(rows: list[Row], gone: list[Row]) -> list[Row]:
+    """Inference rows without p-values adjusted over several outcomes, where one of the family is hidden: a shown one
+    can be a multiple of the hidden one's."""
+
+    def of_family(row: Row) -> bool:
+        return ADJUSTED in row["method"]
+
+    family = {_key(r) for r in rows if of_family(r)}
+    if not any(_key(r) in family for r in gone if r["term"] in MAIN_TERMS):
+        return rows
+    return [blank(r, "inference") if of_family(r) else r for r in rows]
+
+
 def diagnostics(rows: list[Row], profile: Profile, gone: list[Row]) -> list[Row]:
     """Checks that tell a small count, or that are about an estimate that is hidden."""
     keys = {_key(r) for r in gone}
@@ -124,15 +140,26 @@ def diagnostics(rows: list[Row], profile: Profile, gone: list[Row]) -> list[Row]
     return [{**blank(r, "diagnostics"), "message": HIDDEN_MESSAGE} if hidden(r) else r for r in rows]
 
 
+def _parts(row: Row) -> tuple[str, str]:
+    """The analysis of a row, and of which kind of parts it is one."""
+    return (row["analysis"], WEIGHTED if "weight" in row else row.get("kind", ""))
+
+
 def alternatives(rows: list[Row], table: str, profile: Profile, gone: list[Row]) -> list[Row]:
     """Further answers of an analysis (`sensitivity`, `decomposition`, `second_opinion`) that rest on few people, and
-    all of an analysis whose overall effect is hidden."""
+    all of an analysis whose overall effect is hidden.
+
+    What is made of all cohorts, or of all clusters, is hidden together: the whole less the others gives one away.
+    """
     headless = {r["analysis"] for r in gone if r["term"] == "att"}
     keys = {_key(r) for r in gone}
+    small = {_parts(r) for r in rows if profile.hides_any(r.get(COUNTS, ()))}
+    small |= {(r["analysis"], k) for r in gone if r["term"] == "group" for k in ("leave_one_cohort", WEIGHTED)}
 
     def hidden(row: Row) -> bool:
         told = row["analysis"] in headless or profile.hides_any(row.get(COUNTS, ()))
-        return told or ("term" in row and _key(row) in keys)
+        together = _parts(row) in small and _parts(row)[1] in TOGETHER
+        return told or together or ("term" in row and _key(row) in keys)
 
     return [{**blank(r, table), "status": "suppressed"} if hidden(r) else r for r in rows]
 

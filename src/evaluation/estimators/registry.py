@@ -22,6 +22,7 @@ BUILT_IN = {
     "imputation": "evaluation.estimators.imputation:ImputationDiD",
     "synthetic_control": "evaluation.estimators.synthetic_control:SyntheticControl",
     "synthetic_did": "evaluation.estimators.synthetic_did:SyntheticDiD",
+    "interrupted_time_series": "evaluation.estimators.interrupted_time_series:InterruptedTimeSeries",
 }
 
 

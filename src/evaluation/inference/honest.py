@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from evaluation.data.moments import Floats
 
-HALVINGS = 50
+CLOSE = 1e-7  # relative width to which a breakdown value is found
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,19 +73,17 @@ def breakdown(bounds: Callable[[float], Bounds], steps: Floats) -> float | None:
 
     `steps` ascend from 0; the first at which zero is included is then refined by bisection.
     """
-    held = 0.0
+    held: float | None = None
     for step in steps.tolist():
         if bounds(step).includes_zero:
-            return _refined(bounds, held, step)
+            return step if held is None else _refined(bounds, held, step)
         held = step
     return None
 
 
 def _refined(bounds: Callable[[float], Bounds], held: float, broken: float) -> float:
-    for _ in range(HALVINGS):
+    while broken - held > CLOSE * broken:
         middle = (held + broken) / 2
-        if broken - held <= 1e-9 * broken:
-            break
         if bounds(middle).includes_zero:
             broken = middle
         else:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FIRST_STAGE = 0.1  # share of the test's size that the least-favourable test takes
 POINTS = 401  # at which each polyhedron's test is first asked
 HALVINGS = 45
-NODES = 200
+NODES = 120
 FARTHEST = 9.0  # standard deviations beyond which a normal variable is not looked for
 SAME = 1e-9
 
@@ -211,6 +211,13 @@ def _least_favourable(loads: Floats, covariance: Floats, level: float) -> Floats
     return high
 
 
+@cache
+def _quadrature() -> tuple[Floats, Floats]:
+    """Gauss-Legendre nodes and weights on [-1, 1]."""
+    nodes, masses = np.polynomial.legendre.leggauss(NODES)
+    return nodes, masses
+
+
 def _probability_below(limit: Floats, loads: Floats, covariance: Floats) -> Floats:
     """Probability (n,) that all vertices lie below `limit` (n,) when target and move are centred normal."""
     from scipy.special import ndtr
@@ -225,7 +232,7 @@ def _probability_below(limit: Floats, loads: Floats, covariance: Floats) -> Floa
     np.maximum(least, -slack / np.where(widening > 0, widening * spread, 1.0), out=least, where=widening > 0)
     if pairs.shape[1]:
         np.maximum(least, limit / pairs.min(axis=1) / spread, out=least)
-    nodes, masses = np.polynomial.legendre.leggauss(NODES)
+    nodes, masses = _quadrature()
     half = (FARTHEST - least) / 2
     at = (least + half)[:, None] + half[:, None] * nodes  # (n, nodes) standardised moves
     move = at * spread[:, None]

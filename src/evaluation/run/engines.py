@@ -41,6 +41,7 @@ def prepared(plan: Plan, data: Panel | Cohort, engine: str, folder: Path) -> Pan
         for analysis, estimator in plan.analyses
         if isinstance(estimator, PanelEstimator) and type(estimator).moments is PanelEstimator.moments
     ]
+    shared += [study.outcome(o) for o in study.diagnostics.placebo_outcomes] if shared else []
     return _holding(panel, shared, folder)
 
 

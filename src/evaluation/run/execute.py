@@ -20,7 +20,7 @@ from evaluation.run.plan import Plan
 from evaluation.run.provenance import now, provenance
 from evaluation.run.store import save
 from evaluation.run.tables import Finished, tables
-from evaluation.study.models import Analysis, Diagnostics, Outcome, PanelDesign, Study
+from evaluation.study.models import Analysis, Outcome, PanelDesign, Study
 
 if TYPE_CHECKING:
     from evaluation.data.cohort import Cohort
@@ -53,8 +53,7 @@ class _Job:
     estimator: Estimator
     data: Any
     outcome: Outcome
-    switches: Diagnostics
-    places: bool
+    study: Study
 
     def answer(self) -> ResultSet:
         """The estimates with their diagnostics."""
@@ -67,9 +66,13 @@ class _Job:
 
         moments = self.estimator.moments(self.data, self.outcome)
         results = self.estimator.estimate(moments, self.outcome)
-        case = Case(self.estimator, self.data, moments, self.outcome, results)
+        study, design = self.study, self.study.design
+        assert isinstance(design, PanelDesign)  # noqa: S101 - narrows the type
+        placebos = tuple(study.outcome(o) for o in study.diagnostics.placebo_outcomes)
+        case = Case(self.estimator, self.data, moments, self.outcome, results, design, placebos)
         names = cluster_names(self.data, MOST_CLUSTERS)
-        return diagnose(case, self.switches, self.analysis.role, places=self.places, names=names)
+        places = design.units_are == "places"
+        return diagnose(case, study.diagnostics, self.analysis.role, places=places, names=names)
 
 
 def _fit(job: _Job) -> Finished:
@@ -94,10 +97,8 @@ def _fit(job: _Job) -> Finished:
 
 
 def _fit_all(study: Study, plan: Plan, data: Panel | Cohort, jobs: int) -> Iterator[Finished]:
-    places = isinstance(study.design, PanelDesign) and study.design.units_are == "places"
     work = [
-        _Job(analysis, estimator, data, study.outcome(analysis.outcome), study.diagnostics, places)
-        for analysis, estimator in plan.analyses
+        _Job(analysis, estimator, data, study.outcome(analysis.outcome), study) for analysis, estimator in plan.analyses
     ]
     if jobs == 1 or len(work) == 1:
         yield from map(_fit, work)

@@ -1,0 +1,105 @@
+"""How many estimates vary together, from what each cluster adds to the error of each.
+
+Where clusters times estimates are many, cluster influences are reckoned block by block and only what is asked of
+them is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluation.inference.covariance import cluster_starts
+from evaluation.inference.scores import meat
+
+if TYPE_CHECKING:
+    from evaluation.data.moments import Floats, PanelMoments
+
+BLOCK = 16_384  # rows whose influences are held at once
+HELD = 20_000_000  # influences (clusters times estimates) that are held throughout
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """The joint errors of P quantities over a panel's clusters.
+
+    Parameters
+    ----------
+    of_rows
+        A slice of the moments' rows -> what each adds to the errors (n, P).
+    loading_of
+        Where units are summed across clusters: see `scores`.
+    """
+
+    moments: PanelMoments
+    size: int
+    of_rows: Callable[[slice], Floats]
+    loading_of: Callable[[int], Floats] | None = None
+
+    @property
+    def _crossed(self) -> bool:
+        return self.moments.cross is not None
+
+    @cached_property
+    def held(self) -> Floats | None:
+        """The clusters' influences (G, P), where it pays to hold them."""
+        clusters = self.moments.n_clusters
+        if self._crossed or clusters * self.size > HELD and self.size <= clusters:
+            return None
+        return np.concatenate(list(self._by_cluster()))
+
+    @cached_property
+    def covariance(self) -> Floats:
+        """Covariance of all quantities (P, P)."""
+        if self._crossed:
+            assert self.loading_of is not None  # noqa: S101 - estimators without it refuse such moments
+            return meat(self.moments, self.loading_of, self.size)
+        if self.held is not None:
+            found: Floats = self.held.T @ self.held
+            return found
+        total = np.zeros((self.size, self.size))
+        for block in self._by_cluster():
+            total += block.T @ block
+        return total
+
+    def variance(self, gradient: Floats) -> float:
+        """Variance of one combination, its gradient (P,)."""
+        used = np.flatnonzero(gradient)  # most combinations rest on few quantities
+        if self.held is not None:
+            errors = self.held[:, used] @ gradient[used]
+            return float(errors @ errors)
+        return float(gradient[used] @ self.covariance[np.ix_(used, used)] @ gradient[used])
+
+    def together(self, gradients: Floats) -> Floats:
+        """Covariance of Q combinations (Q, Q), their gradients (P, Q)."""
+        used = np.flatnonzero(gradients.any(axis=1))
+        if self.held is not None:
+            errors = self.held[:, used] @ gradients[used]
+            return errors.T @ errors
+        found: Floats = gradients[used].T @ self.covariance[np.ix_(used, used)] @ gradients[used]
+        return found
+
+    def by_cluster(self, gradients: Floats) -> Floats | None:
+        """What each cluster adds to the errors of Q combinations (G, Q); None where units are summed across them."""
+        if self._crossed:
+            return None
+        if self.held is not None:
+            used = np.flatnonzero(gradients.any(axis=1))
+            found: Floats = self.held[:, used] @ gradients[used]
+            return found
+        return np.concatenate([block @ gradients for block in self._by_cluster()])
+
+    def _by_cluster(self) -> Iterator[Floats]:
+        """Influences (clusters, P), block by block: a block ends with a cluster."""
+        starts = cluster_starts(self.moments.cluster)
+        ends = np.r_[starts[1:], len(self.moments.cluster)]
+        at = 0
+        while at < len(starts):
+            last = max(int(np.searchsorted(ends, starts[at] + BLOCK, side="right")), at + 1)
+            rows = slice(int(starts[at]), int(ends[last - 1]))
+            yield np.add.reduceat(self.of_rows(rows), starts[at:last] - starts[at], axis=0)
+            at = last
