@@ -146,6 +146,20 @@ def test_another_library_agrees(tmp_path, monkeypatch, weights, cluster, estimat
     assert all(o.std_error > o.our_std_error for o in found.opinions)  # it counts the unit effects
 
 
+@pytest.mark.parametrize("covariates", [[], ["size", "kind"]])
+@pytest.mark.parametrize(("estimator", "options"), [("did_2x2", {}), ("triple_difference", {"third": "eligible"})])
+def test_another_library_agrees_on_saturated_regressions(tmp_path, estimator, options, covariates):
+    frame = simulated(starts=(4,), holes=0.1, weights="constant")
+    generator = np.random.default_rng(3)
+    frame["eligible"] = (frame["unit"] % 3 == 0).astype(int)
+    frame["size"], frame["kind"] = generator.normal(size=len(frame)), generator.integers(0, 3, len(frame))
+    frame.loc[5, "size"] = np.nan
+    known = case(frame, tmp_path, estimator, options | {"covariates": covariates}, cluster="cluster", weights="weight")
+    found = second_opinion.second_opinion(known)
+    assert found.checks[0].statistic < 1e-9
+    assert found.opinions[0].std_error == pytest.approx(found.opinions[0].our_std_error, rel=1e-8)  # the same rule
+
+
 def test_a_wrong_estimate_is_caught(tmp_path):
     known = case(simulated(), tmp_path, "twfe")
     wrong = replace(known.results.estimates[0], estimate=known.results.estimates[0].estimate * (1 + 1e-5))

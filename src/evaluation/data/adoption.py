@@ -38,6 +38,7 @@ class Adoption:
     times: list[int]
     cohorts: dict[int, int]
     zero_is_a_code: bool
+    own_past: bool = False  # whether the treated may be compared with their own past alone
 
     def problems(self) -> Iterator[Problem]:
         """Codes that cannot be right, units that cannot be used, and panels without a valid comparison."""
@@ -86,7 +87,7 @@ class Adoption:
         if not treated:
             what = f"no unit starts treatment between the second period and the last ({last}): no valid comparison."
             yield Problem("", "design.cohort", what, "Name the column with each unit's first treated period.")
-        elif not any(g == 0 or g > treated[0] for g in self.cohorts):
+        elif not self.own_past and not any(g == 0 or g > treated[0] for g in self.cohorts):
             what = "no unit is never treated or treated later than the others: no valid comparison."
             yield Problem("", "design.cohort", what, "Add units that were not treated, or not yet.")
 

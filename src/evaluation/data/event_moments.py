@@ -49,12 +49,18 @@ def event_moments(panel: Panel, outcome: Outcome) -> PanelMoments:
         return _some(moments.without(none, "no_events", NO_EVENT))
     silent, low = _silent(panel, outcome, moments)
     _not_negative(low, moments.spread)
-    units = moments.units - silent
-    moments = replace(moments, counts=np.where(moments.observed, units[:, None], 0), units=units)
-    step = FlowStep("no_events", NO_EVENT, "unit", int(silent.sum()), moments.n_units)
-    moments = moments.without(units == 0, "no_events", NO_EVENT)
-    flow = tuple(f for f in moments.flow if f.step != "no_events")
-    return _some(replace(moments, flow=(*flow, step) if step.n_dropped else flow))
+    return _some(_left_out(moments, silent))
+
+
+def _left_out(moments: PanelMoments, silent: Integers) -> PanelMoments:
+    """The moments without `silent` (R,) units of each row: their sums are zero, their weights do no harm."""
+    whole = silent == moments.units
+    left = moments.without(np.asarray(whole), "no_events", NO_EVENT)
+    units = left.units - silent[~whole]
+    dropped = int(silent.sum())
+    step = (FlowStep("no_events", NO_EVENT, "unit", dropped, int(units.sum())),) if dropped else ()
+    counts = np.where(left.observed, units[:, None], 0)
+    return replace(left, units=units, counts=counts, flow=(*moments.flow, *step))
 
 
 def events(moments: PanelMoments) -> Floats:

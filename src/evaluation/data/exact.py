@@ -14,13 +14,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TypeVar
-
-    Value = TypeVar("Value", bound=object)
 
 _BITS = 126  # of a HUGEINT's 127, one left for rounding
 _LARGEST = 1000  # powers of two beyond 2^1023 are no numbers
@@ -44,22 +41,22 @@ class Parts:
             digits.append(digits[-1] - bits)
         return cls(tuple(digits))
 
-    def cut(self, value: Value) -> list[Value]:
+    def cut(self, value: Any) -> list[Any]:
         """The parts of a number, or of a column's expression: a large number added and taken away rounds it."""
         found = []
         for digit in self.digits:
             large = 1.5 * 2.0 ** (digit + _EXACT - 1)
-            part = (value + large) - large  # type: ignore[operator]
+            part = (value + large) - large
             found.append(part)
             value = value - part
         return found
 
     @staticmethod
-    def total(sums: Sequence[Value]) -> Value:
+    def total(sums: Sequence[Any]) -> Any:
         """The whole from the sums of the parts, smallest first."""
         found = sums[-1]
         for part in reversed(sums[:-1]):
-            found = found + part  # type: ignore[operator]
+            found = found + part
         return found
 
 

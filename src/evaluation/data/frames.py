@@ -45,7 +45,7 @@ class Frames(Protocol):
 class DuckFrames:
     """DuckDB in this process: out of core, spilling to the temporary folder."""
 
-    most_single_rows = None
+    most_single_rows: int | None = None
 
     def __init__(self) -> None:
         self.connection = connect()

@@ -18,8 +18,13 @@ LARGEST = 2**53  # whole numbers beyond it are not told apart from their neighbo
 MOST_PERIODS = 5000  # more are dates or times of day, not periods
 
 
-def problems(design: PanelDesign, outcomes: Sequence[Outcome], source: Source) -> list[Problem]:
+def problems(
+    design: PanelDesign, outcomes: Sequence[Outcome], source: Source, *, own_past: bool = False
+) -> list[Problem]:
     """Everything about the data that does not fit a panel design. The columns named must exist.
+
+    `own_past` says that an analysis compares the treated with their own past: then one unit will do, and nobody need
+    be untreated.
 
     Problems of the study's choices have an empty `where` and the study file's key (`design.cohort`); those of rows
     have the data's path and the column, with examples.
@@ -31,7 +36,7 @@ def problems(design: PanelDesign, outcomes: Sequence[Outcome], source: Source) -
     found = list(_types(design, outcomes, source))
     if found:
         return found
-    checks = _Checks(design, source)
+    checks = _Checks(design, source, own_past)
     found = [*checks.rows(), *_outcomes(outcomes, source)]
     if any(p.severity == "error" and p.key in (design.unit, design.time, design.cohort) for p in found):
         return found
@@ -105,8 +110,8 @@ class _Checks:
     The names stand in an inner query, so that columns of the data may bear the same.
     """
 
-    def __init__(self, design: PanelDesign, source: Source) -> None:
-        self.design, self.source = design, source
+    def __init__(self, design: PanelDesign, source: Source, own_past: bool) -> None:
+        self.design, self.source, self.own_past = design, source, own_past
         self.by_unit = design.cluster_column == design.unit
         columns = {
             "u": source.value(design.unit),
@@ -176,8 +181,9 @@ class _Checks:
             rows = connection.execute("SELECT g, count(*), bool_or(zero) FROM units GROUP BY 1 ORDER BY 1").fetchall()
             clusters = connection.execute("SELECT count(DISTINCT c) FROM units").fetchall()[0][0]
         zero_is_a_code = any(zero for _, _, zero in rows)
-        yield from Adoption(times, {cohort: units for cohort, units, _ in rows}, zero_is_a_code).problems()
-        if clusters < 2:
+        yield from Adoption(times, {cohort: units for cohort, units, _ in rows}, zero_is_a_code,
+                            self.own_past).problems()  # fmt: skip
+        if clusters < 2 and not self.own_past:
             yield Problem("", "design.cluster", "there is one cluster only, so uncertainty cannot be reckoned.",
                           "Name a column with more clusters, or leave the key out.")  # fmt: skip
 

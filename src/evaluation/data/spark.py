@@ -60,7 +60,7 @@ def _local(settings: Engine) -> bool:
 class SparkFrames:
     """A Spark session. What it holds for a scan is let go at the end."""
 
-    most_single_rows = MOST_SINGLE_ROWS
+    most_single_rows: int | None = MOST_SINGLE_ROWS
 
     def __init__(self, spark: SparkSession) -> None:
         self.spark = spark
@@ -88,17 +88,20 @@ class SparkFrames:
         try:
             frame = reader.parquet(*source.files)
             quoted = ["`" + name.replace("`", "``") + "`" for name in names]
-            return nw.from_native(frame.select(*(col(q).alias(f"x{k}") for k, q in enumerate(quoted))))
+            found: Frame = nw.from_native(frame.select(*(col(q).alias(f"x{k}") for k, q in enumerate(quoted))))
         except Exception as error:  # noqa: BLE001 - of Spark's many kinds
             what = f"Spark cannot read it: {str(error).strip().splitlines()[0]}"
             fix = "Every worker must reach the path; see docs/engines.md."
             raise DataError(Problem(source.where, "data.path", what, fix)) from None
+        return found
 
     def table(self, names: Sequence[str], rows: Sequence[tuple[int, ...]]) -> Frame:
         """A small table of whole numbers."""
         import narwhals as nw
 
-        return nw.from_native(self.spark.createDataFrame(list(rows), ", ".join(f"{name} bigint" for name in names)))
+        made = self.spark.createDataFrame(list(rows), ", ".join(f"{name} bigint" for name in names))
+        found: Frame = nw.from_native(made)
+        return found
 
     def kept(self, frame: Frame) -> Frame:
         """The frame, cached by the workers (memory first, then their disks)."""
@@ -106,7 +109,8 @@ class SparkFrames:
 
         native = frame.to_native().persist()
         self.held.append(native)
-        return nw.from_native(native)
+        found: Frame = nw.from_native(native)
+        return found
 
     def collected(self, frame: Frame) -> Columns:
         """The columns, by way of Arrow."""

@@ -49,6 +49,10 @@ def restricted(moments: PanelMoments, keep: Mask, cohort: Integers) -> PanelMome
     """These moments with the cells `keep` (R, T) alone and other cohorts (R,); None where no cell is left."""
     import numpy as np
 
+    from evaluation.data.grams import GramMoments
+
+    if isinstance(moments, GramMoments):
+        return moments.restricted(keep, cohort)
     seen = keep & moments.observed
     rows, periods = seen.any(axis=1), seen.any(axis=0)
     if not rows.any():

@@ -166,4 +166,46 @@ def _event_study(case: Case) -> Regression | None:
     return Regression(frame, dummies, wanted)
 
 
-_DESIGNS: dict[str, Callable[[Case], Regression | None]] = {"twfe": _twfe, "event_study": _event_study}
+def _two_by_two(case: Case) -> Regression | None:
+    return _saturated(case, ["treated", "post"], {})
+
+
+def _triple_difference(case: Case) -> Regression | None:
+    third = getattr(case.estimator, "third", None)
+    return _saturated(case, ["treated", "post", "third"], {"third": third}) if isinstance(third, str) else None
+
+
+def _saturated(case: Case, groups: list[str], read: dict[str, str]) -> Regression | None:
+    """All products of some indicators, and covariates: the last product is the effect. Rows only, no cells."""
+    from itertools import combinations
+
+    import pandas as pd
+
+    from evaluation.data.panel_frame import rows_of
+
+    covariates = list(getattr(case.estimator, "covariates", []))
+    frame = rows_of(case.panel, case.outcome.column or "", [*read.values(), *covariates], most=ROWS)
+    if frame is None:
+        return None
+    frame = frame.dropna(subset=[*read.values(), *covariates])
+    frame = frame[(frame["cohort"] == 0) | (frame["cohort"] > frame["time"].min())].reset_index(drop=True)
+    start = frame.loc[frame["cohort"] != 0, "cohort"].min()
+    known = {"treated": frame["cohort"] == start, "post": frame["time"] >= start}
+    known |= {name: frame[column] == 1 for name, column in read.items()}
+    columns = {"const": pd.Series(1.0, frame.index)}
+    for size in range(1, len(groups) + 1):
+        for chosen in combinations(groups, size):
+            both = known[chosen[0]]
+            for name in chosen[1:]:
+                both = both & known[name]
+            columns[" x ".join(chosen)] = both.astype(float)
+    columns |= {f"covariate {name}": frame[name] for name in covariates}
+    return Regression(frame, pd.DataFrame(columns), {("att", "", None): {" x ".join(groups): 1.0}}, effects=False)
+
+
+_DESIGNS: dict[str, Callable[[Case], Regression | None]] = {
+    "twfe": _twfe,
+    "event_study": _event_study,
+    "did_2x2": _two_by_two,
+    "triple_difference": _triple_difference,
+}

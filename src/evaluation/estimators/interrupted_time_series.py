@@ -50,7 +50,9 @@ class InterruptedTimeSeries(PanelEstimator):
         "(Yule-Walker, order 1 unless `lags` says; 0 = ordinary least squares). t with n-K degrees of freedom, the points "
         "that feed the filter not counted."
     )
-    source = "Wagner, Soumerai, Zhang and Ross-Degnan (2002); Newey and West (1987); Bernal, Cummins and Gasparrini (2017)"
+    source = (
+        "Wagner, Soumerai, Zhang and Ross-Degnan (2002); Newey and West (1987); Bernal, Cummins and Gasparrini (2017)"
+    )
 
     comparison: Annotated[
         Literal["none", "never_treated"],
@@ -58,9 +60,9 @@ class InterruptedTimeSeries(PanelEstimator):
     ] = "none"
     slope: Annotated[bool, Field(description="Whether the trend may change at the start, beside the level")] = True
     log: Annotated[bool, Field(description="Take the logarithm of the series")] = False
-    season: Annotated[
-        Literal["none", "dummies", "fourier"], Field(description="How a yearly pattern is taken out")
-    ] = "none"
+    season: Annotated[Literal["none", "dummies", "fourier"], Field(description="How a yearly pattern is taken out")] = (
+        "none"
+    )
     period: Annotated[int, Field(ge=2, le=366, description="Periods in a year, for the season")] = 12
     harmonics: Annotated[int, Field(ge=1, le=6, description="Pairs of sine and cosine of a fourier season")] = 2
     covariates: Annotated[
@@ -115,9 +117,7 @@ class InterruptedTimeSeries(PanelEstimator):
     def _regressed(self, moments: PanelMoments, outcome: Outcome) -> Regressed:
         from evaluation.inference.newey_west import autoregressive, newey_west, usual_lags
 
-        series = one_series(
-            moments, outcome.exposure, controlled=self.comparison == "never_treated", logged=self.log
-        )
+        series = one_series(moments, outcome.exposure, controlled=self.comparison == "never_treated", logged=self.log)
         _require(series, self.slope)
         X, names = self._design(series)
         if self.errors == "ar":
@@ -214,9 +214,7 @@ class Regressed:
         self, term: str, estimand: str, value: float, variance: float, **place: Any
     ) -> tuple[Estimate, Inference]:
         std_error = None if self.exact else float(max(variance, 0.0) ** 0.5) or None
-        return self.rule.figure(
-            term, estimand, value, std_error, **{"scale": self.scale, **self.series.sizes, **place}
-        )
+        return self.rule.figure(term, estimand, value, std_error, **{"scale": self.scale, **self.series.sizes, **place})
 
     def _combined(self, term: str, estimand: str, weights: Floats, **place: Any) -> tuple[Estimate, Inference]:
         variance = float(weights @ self.fit.covariance @ weights)

@@ -20,6 +20,7 @@ BUILT_IN = {
     "triple_difference": "evaluation.estimators.triple_difference:TripleDifference",
     "callaway_santanna": "evaluation.estimators.callaway_santanna:CallawaySantAnna",
     "imputation": "evaluation.estimators.imputation:ImputationDiD",
+    "poisson_did": "evaluation.estimators.poisson_did:PoissonDiD",
     "synthetic_control": "evaluation.estimators.synthetic_control:SyntheticControl",
     "synthetic_did": "evaluation.estimators.synthetic_did:SyntheticDiD",
     "interrupted_time_series": "evaluation.estimators.interrupted_time_series:InterruptedTimeSeries",

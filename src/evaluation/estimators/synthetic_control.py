@@ -64,12 +64,14 @@ class SyntheticControl(PanelEstimator):
 
     penalty: Annotated[
         float,
-        Field(ge=0, allow_inf_nan=False, description="Ridge on the weights, in variances of the donors' changes; 0 = none"),
+        Field(
+            ge=0, allow_inf_nan=False, description="Ridge on the weights, in variances of the donors' changes; 0 = none"
+        ),
     ] = 0.0
     donors: DonorChoice = None
-    draws: Annotated[
-        int, Field(ge=99, le=100_000, description="Most sets of placebos, with several treated units")
-    ] = 4999
+    draws: Annotated[int, Field(ge=99, le=100_000, description="Most sets of placebos, with several treated units")] = (
+        4999
+    )
 
     def moments(self, panel: Panel, outcome: Outcome) -> UnitMoments:
         """Every unit by itself."""

@@ -168,7 +168,9 @@ class SyntheticDiD(PanelEstimator):
         exact = float(self._solved(moments, "exact").values[0])
         apart = abs(exact - ours)
         far = bool(apart > NOTABLE * errors[0])
-        message = f"With the exact optimum of the weights the effect is {exact:.6g}; the published procedure stops near it."
+        message = (
+            f"With the exact optimum of the weights the effect is {exact:.6g}; the published procedure stops near it."
+        )
         if far:
             message += " They differ by more than a tenth of the standard error: set `solver: exact`."
         return (Check("weights_optimal", "warn" if far else "pass", message, term="att", statistic=exact,
@@ -285,7 +287,9 @@ class Solved:
         rule = Rule(how, self.conf_level, self.data.moments.n_clusters)
         treated = self.data.moments.cohort[self.data.treated]
         rows: list[Made] = []
-        for (term, k, time, cells), value, error in zip(self._cells, self.values.tolist(), errors.tolist(), strict=True):
+        for (term, k, time, cells), value, error in zip(
+            self._cells, self.values.tolist(), errors.tolist(), strict=True
+        ):
             starts = [g for g, some in zip(self.data.cohorts, cells.any(axis=1), strict=True) if some]
             sizes = self.data.counts_for(int(sum((treated == g).sum() for g in starts)))
             sizes["n_obs"] = int(sizes["n_units"] * cells.any(axis=0).sum()) if term != "att" else sizes["n_obs"]

@@ -33,7 +33,7 @@ def by_cohort_weight(effects: GroupTime, cells: Mask) -> Mean:
     of_cell = np.searchsorted(effects.cohorts, effects.cohort[k])
     mass = effects.share[of_cell]
     value = float(mass @ effects.att[k] / mass.sum())
-    gradient = np.zeros(len(effects.covariance))
+    gradient = np.zeros(effects.size)
     gradient[k] = mass / mass.sum()
     np.add.at(gradient, len(effects.cells) + of_cell, (effects.att[k] - value) / mass.sum())
     return Mean(value, gradient, cells)
@@ -61,13 +61,6 @@ def over_cohorts(effects: GroupTime, means: dict[int, Mean]) -> Mean:
 
 def of_cell(effects: GroupTime, k: int) -> Mean:
     """A single cell as a mean."""
-    gradient = np.zeros(len(effects.covariance))
+    gradient = np.zeros(effects.size)
     gradient[k] = 1.0
     return Mean(float(effects.att[k]), gradient, np.arange(len(effects.cells)) == k)
-
-
-def variance(effects: GroupTime, mean: Mean) -> float:
-    """Variance of a mean."""
-    used = np.flatnonzero(mean.gradient)  # most means rest on few of the cells, and a product with all is slow
-    gradient = mean.gradient[used]
-    return float(gradient @ effects.covariance[np.ix_(used, used)] @ gradient)

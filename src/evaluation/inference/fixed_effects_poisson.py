@@ -43,7 +43,7 @@ class PoissonFit:
     n_clusters: int
     factor: float
     errors: Floats | None
-    separated: Mask  # (R, T) observations without an event that the model fits perfectly, left out
+    n_perfect: int  # observations without an event that the model fits perfectly, left out
     likelihood: Likelihood
     solution: Floats  # (K,) all identified parameters, those of the periods first
 
@@ -117,7 +117,16 @@ def fixed_effects_poisson(moments: PanelMoments, design: Floats) -> PoissonFit:
     coefficients[identified] = solution[-p:]
     covariance[np.ix_(identified, identified)] = factor * squares
     return PoissonFit(
-        coefficients, covariance, identified, n_obs, moments.n_clusters, factor, errors, separated, likelihood, solution
+        coefficients,
+        covariance,
+        identified,
+        n_obs,
+        moments.n_clusters,
+        factor,
+        errors,
+        int(moments.counts[separated].sum()),
+        likelihood,
+        solution,
     )
 
 

@@ -1,29 +1,26 @@
 """Group-time effects: each cohort's change since a base period against the change of units not treated by then.
 
-Every effect is a difference of two mean differences, so its influence on a cluster needs no more than the
-cluster's sums of outcomes by cohort and period. Units count where they are observed in both periods compared.
-Reference: Callaway and Sant'Anna (2021).
+Every effect is made of four means, so its influence on a cluster needs no more than the cluster's sums of outcomes
+by cohort and period. In a panel units count where they are observed in both periods compared; in repeated
+cross-sections every row counts by itself. Reference: Callaway and Sant'Anna (2021).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from evaluation.inference.covariance import cluster_starts
-from evaluation.inference.scores import meat
+from evaluation.inference.group_time_errors import Errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from evaluation.data.moments import Floats, Integers, Mask, PanelMoments
 
 ControlGroup = Literal["never_treated", "not_yet_treated"]
 BasePeriod = Literal["varying", "universal"]
-BLOCK = 16_384  # rows whose influences are held at once
+WORD = 50  # periods whose bits a floating-point number holds
 
 
 @dataclass(frozen=True)
@@ -34,6 +31,11 @@ class Cell:
     period: int
     base: int
     controls: frozenset[int]
+
+    @property
+    def reference(self) -> bool:
+        """Whether the period is its own base."""
+        return self.period == self.base
 
 
 def comparisons(
@@ -65,7 +67,7 @@ def _controls(cohorts: list[int], cohort: int, until: int, control_group: Contro
     return frozenset(later) | ({0} & set(cohorts))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kinds:
     """Sums over all units of one cohort observed in the same periods: D kinds by T periods."""
 
@@ -73,16 +75,14 @@ class Kinds:
     cohort: Integers  # (D,)
     observed: Mask  # (D, T)
     units: Integers  # (D,)
-    weight: Floats  # (D,)
+    mass: Floats  # (D,) what they weigh among all: units or, in cross-sections, rows
+    weights: Floats  # (D, T)
     sums: Floats  # (D, T)
 
     @classmethod
-    def of(cls, moments: PanelMoments, weight: Floats) -> Kinds:
-        """The kinds of a panel whose rows weigh `weight` (R,)."""
-        bits = np.packbits(moments.observed, axis=1)
-        key = np.concatenate([moments.cohort.astype(">i8").view(np.uint8).reshape(-1, 8), bits], axis=1)
-        whole = np.ascontiguousarray(key).view(np.dtype((np.void, key.shape[1]))).ravel()
-        _, first, of_row = np.unique(whole, return_index=True, return_inverse=True)
+    def of(cls, moments: PanelMoments, mass: Floats) -> Kinds:
+        """The kinds of a panel whose rows weigh `mass` (R,) among all."""
+        first, of_row = _kinds(moments.cohort, moments.observed)
         n = len(first)
 
         def total(values: Floats) -> Floats:
@@ -93,35 +93,112 @@ class Kinds:
             moments.cohort[first],
             moments.observed[first],
             total(moments.units.astype(np.float64)).astype(np.int64),
-            total(weight),
+            total(mass),
+            np.stack([total(column) for column in moments.weights.T], axis=1),
             np.stack([total(column) for column in moments.sums.T], axis=1),
         )
 
-    def both(self, cell: Cell) -> Mask:
-        """Kinds (D,) observed in both periods of a comparison."""
-        found: Mask = self.observed[:, cell.period] & self.observed[:, cell.base]
+    def of_cohorts(self, cohorts: frozenset[int]) -> Mask:
+        """Kinds (D,) of some cohorts."""
+        found: Mask = np.isin(self.cohort, sorted(cohorts))
         return found
+
+    def mean(self, members: Mask, period: int) -> float:
+        """Weighted mean of the outcome (from the moments' shift) of kinds in a period; NaN where there are none."""
+        if not members.any():
+            return float("nan")
+        return float(self.sums[members, period].sum() / self.weights[members, period].sum())
+
+
+def _kinds(cohort: Integers, observed: Mask) -> tuple[Integers, Integers]:
+    """A row of each cohort and set of observed periods, and each row's kind: by cohort, then the set."""
+    _, key = np.unique(cohort, return_inverse=True)
+    for at in range(0, observed.shape[1], WORD):
+        seen = observed[:, at : at + WORD]
+        if seen.all():
+            continue
+        code = (seen @ 2.0 ** np.arange(seen.shape[1])).astype(np.int64)
+        distinct, word = np.unique(code, return_inverse=True)
+        _, key = np.unique(key * len(distinct) + word, return_inverse=True)
+    _, first, of_row = np.unique(key, return_index=True, return_inverse=True)
+    return first, of_row
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """The kinds that stand on each side of K comparisons, in the period (`now`) and its base (`then`), each (K, D).
+
+    In a panel they are the same in both.
+    """
+
+    treated_now: Mask
+    treated_then: Mask
+    control_now: Mask
+    control_then: Mask
+
+    @classmethod
+    def of(cls, kinds: Kinds, cells: list[Cell], *, panel: bool) -> Members:
+        """Who is compared with whom."""
+        size = (len(cells), len(kinds.cohort))
+        treated = np.array([kinds.cohort == c.cohort for c in cells]).reshape(size)
+        control = np.array([kinds.of_cohorts(c.controls) for c in cells]).reshape(size)
+        now, then = (kinds.observed[:, [getattr(c, p) for c in cells]].T for p in ("period", "base"))
+        if panel:
+            both = now & then
+            treated, control = treated & both, control & both
+            return cls(treated, treated, control, control)
+        return cls(treated & now, treated & then, control & now, control & then)
+
+    @property
+    def treated(self) -> Mask:
+        """Kinds compared, (K, D)."""
+        return self.treated_now | self.treated_then
+
+    @property
+    def control(self) -> Mask:
+        """Kinds compared with, (K, D)."""
+        return self.control_now | self.control_then
+
+    def usable(self, reference: Mask) -> Mask:
+        """Comparisons (K,) with units on each side in both periods; a reference needs treated ones alone."""
+        found: Mask = self.treated_now.any(axis=1) & self.treated_then.any(axis=1)
+        against = self.control_now.any(axis=1) & self.control_then.any(axis=1)
+        return found & (against | reference)
 
 
 @dataclass(frozen=True)
+class Overlap:
+    """How alike the groups are in their covariates: the propensity to be treated, over all comparisons.
+
+    `largest` is the highest propensity of any unit; `trimmed` units were left out as comparisons in the comparison
+    where most were; `effective` is the smallest effective number of comparison units.
+    """
+
+    largest: float
+    trimmed: int
+    effective: float
+
+
+@dataclass(frozen=True, eq=False)
 class GroupTime:
     """K comparisons with their estimates, and how these vary together with the cohorts' weights.
 
-    `att` is NaN where there is nothing to compare and 0 at a reference. `covariance` is of the K estimates and the
-    J cohort weights (as shares), in this order, (K + J, K + J).
+    `att` is NaN where there is nothing to compare and 0 at a reference. `errors` are of the K estimates and the
+    J cohort weights (as shares), in this order.
     """
 
     cells: list[Cell]
     periods: Integers  # (T,)
     att: Floats  # (K,)
     reference: Mask  # (K,)
-    treated: Mask  # (K, D) kinds compared
-    control: Mask  # (K, D) kinds compared with
+    members: Members
     cohorts: Integers  # (J,) those that are treated in some cell
-    share: Floats  # (J,) their weight, as a share of all units' weight
-    covariance: Floats
+    share: Floats  # (J,) their weight, as a share of all
+    errors: Errors
     kinds: Kinds
     moments: PanelMoments
+    problems: dict[int, str] = field(default_factory=dict)  # comparisons that cannot be adjusted, and why
+    overlap: Overlap | None = None
 
     @cached_property
     def cohort(self) -> Integers:
@@ -138,97 +215,109 @@ class GroupTime:
         """Whether a cell has an estimate (K,)."""
         return np.isfinite(self.att)
 
+    @property
+    def size(self) -> int:
+        """Estimates and cohort weights, K + J."""
+        return len(self.cells) + len(self.cohorts)
 
-def group_time(moments: PanelMoments, cells: list[Cell]) -> GroupTime:
-    """Estimate every comparison, with influence-function covariances summed within clusters.
+    @cached_property
+    def treated(self) -> Mask:
+        """Kinds compared, (K, D)."""
+        return self.members.treated
 
-    Weights must be constant within units.
+    @cached_property
+    def control(self) -> Mask:
+        """Kinds compared with, (K, D)."""
+        return self.members.control
+
+
+def group_time(moments: PanelMoments, cells: list[Cell], *, panel: bool = True) -> GroupTime:
+    """Estimate every comparison without covariates, with influence functions summed within clusters.
+
+    In a panel weights must be constant within units. Without `panel` every row is an observation of its own.
     """
-    weight = moments.weights.max(axis=1)
-    kinds = Kinds.of(moments, weight)
-    members = [(kinds.both(c), c) for c in cells]
-    treated = np.array([both & (kinds.cohort == c.cohort) for both, c in members])
-    control = np.array([both & np.isin(kinds.cohort, sorted(c.controls)) for both, c in members])
-    reference = np.array([c.period == c.base for c in cells])
-    usable = treated.any(axis=1) & (control.any(axis=1) | reference)
-    change = np.array([_mean_change(kinds, c, m) for c, m in zip(cells, treated, strict=True)])
-    change_of_controls = np.array([_mean_change(kinds, c, m) for c, m in zip(cells, control, strict=True)])
-    att = np.where(reference, 0.0, change - change_of_controls)
-    att = np.where(usable, att, np.nan)
+    mass = moments.weights.max(axis=1) if panel else moments.weights.sum(axis=1)
+    kinds = Kinds.of(moments, mass)
+    members = Members.of(kinds, cells, panel=panel)
+    reference = np.array([c.reference for c in cells])
+    usable = members.usable(reference)
     cohorts = np.unique([c.cohort for c in cells])
-    influence = _Influence(
-        moments, kinds, weight, cells,
-        active=usable & ~reference,
-        loading=_loading(kinds, treated) - _loading(kinds, control),
-        centre=np.where(treated, change[:, None], change_of_controls[:, None]),
-        cohorts=cohorts)  # fmt: skip
-    covariance = np.zeros((len(cells) + len(cohorts),) * 2)
-    if moments.cross is not None:
-        covariance = meat(moments, influence.loading_of, len(covariance))
-    else:
-        for block in influence.by_cluster():
-            covariance += block.T @ block
-    share = np.array([kinds.weight[kinds.cohort == g].sum() for g in cohorts]) / weight.sum()
-    return GroupTime(cells, moments.times, att, reference, treated, control, cohorts, share, covariance, kinds, moments)
+    influence = _Influence(moments, kinds, mass, cells, usable & ~reference, members, cohorts)
+    att = np.where(reference, 0.0, np.where(usable, influence.effects, np.nan))
+    errors = Errors(moments, len(cells) + len(cohorts), influence.of_rows, influence.loading_of)
+    return GroupTime(cells, moments.times, np.where(usable, att, np.nan), reference, members, cohorts,
+                     shares(kinds, cohorts), errors, kinds, moments)  # fmt: skip
 
 
-def _mean_change(kinds: Kinds, cell: Cell, members: Mask) -> float:
-    """Weighted mean change since the base of the kinds `members` (D,); NaN where there are none."""
-    if not members.any():
-        return float("nan")
-    change = kinds.sums[members, cell.period] - kinds.sums[members, cell.base]
-    return float(change.sum() / kinds.weight[members].sum())
+def shares(kinds: Kinds, cohorts: Integers) -> Floats:
+    """Each cohort's weight as a share of all (J,)."""
+    found: Floats = np.array([kinds.mass[kinds.cohort == g].sum() for g in cohorts]) / kinds.mass.sum()
+    return found
 
 
-def _loading(kinds: Kinds, members: Mask) -> Floats:
-    """One over the weight of the members, for the members (K, D); 0 for others."""
-    total = members @ kinds.weight
-    loading: Floats = members / np.where(total > 0, total, 1.0)[:, None]
-    return loading
+def share_influence(moments: PanelMoments, mass: Floats, cohorts: Integers, rows: slice) -> Floats:
+    """What some rows add to the error of each cohort's share (n, J)."""
+    found: Floats = (moments.cohort[rows, None] == cohorts) * (mass[rows] / mass.sum())[:, None]
+    return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Influence:
-    """What each cluster adds to the error of each estimate and of each cohort's weight share."""
+    """What each row adds to the error of each estimate and of each cohort's weight share."""
 
     moments: PanelMoments
     kinds: Kinds
-    weight: Floats  # (R,)
+    mass: Floats  # (R,)
     cells: list[Cell]
     active: Mask  # (K,)
-    loading: Floats  # (K, D)
-    centre: Floats  # (K, D)
+    members: Members
     cohorts: Integers  # (J,)
 
-    def by_cluster(self) -> Iterator[Floats]:
-        """Influences (clusters, K + J), block by block: a block ends with a cluster."""
-        starts = cluster_starts(self.moments.cluster)
-        ends = np.r_[starts[1:], len(self.moments.cluster)]
-        at = 0
-        while at < len(starts):
-            last = max(int(np.searchsorted(ends, starts[at] + BLOCK, side="right")), at + 1)
-            rows = slice(int(starts[at]), int(ends[last - 1]))
-            yield np.add.reduceat(self._of_rows(rows), starts[at:last] - starts[at], axis=0)
-            at = last
+    @cached_property
+    def legs(self) -> list[tuple[int, Mask, float, float]]:
+        """The four means of every comparison, in turn: period, kinds, their mean and one over their weight, signed."""
+        found = []
+        sides = (self.members.treated_now, self.members.treated_then,
+                 self.members.control_now, self.members.control_then)  # fmt: skip
+        for k, cell in enumerate(self.cells):
+            for side, period, sign in zip(sides, (cell.period, cell.base) * 2, (1, -1, -1, 1), strict=True):
+                who = side[k]
+                weight = float(self.kinds.weights[who, period].sum()) if self.active[k] else 1.0
+                found.append((period, who, self.kinds.mean(who, period), sign / weight if weight else 0.0))
+        return found
+
+    @cached_property
+    def effects(self) -> Floats:
+        """Differences of the mean changes (K,)."""
+        means = np.array([m for _, _, m, _ in self.legs]).reshape(-1, 4)
+        found: Floats = (means[:, 0] - means[:, 1]) - (means[:, 2] - means[:, 3])
+        return found
+
+    def _terms(self, k: int) -> list[tuple[int, Floats, Floats]]:
+        """What a comparison's influence is made of: period, slope on the sums and on the weights by kind (D,)."""
+        (t, a, m, p), (b, c, n, q), (_, d, o, r), (_, e, s, u) = self.legs[4 * k : 4 * k + 4]
+        return [(t, p * a + r * d, p * m * a + r * o * d), (b, q * c + u * e, q * n * c + u * s * e)]
+
+    def of_rows(self, rows: slice) -> Floats:
+        """Influences of some rows (n, K + J)."""
+        kind, sums, weights = self.kinds.of_row[rows], self.moments.sums[rows], self.moments.weights[rows]
+        found = np.zeros((len(kind), len(self.cells) + len(self.cohorts)))
+        for k in np.flatnonzero(self.active):
+            (t, slope, centre), (b, back, behind) = self._terms(k)
+            found[:, k] = slope[kind] * sums[:, t] - centre[kind] * weights[:, t]
+            found[:, k] += back[kind] * sums[:, b] - behind[kind] * weights[:, b]
+        found[:, len(self.cells) :] = share_influence(self.moments, self.mass, self.cohorts, rows)
+        return found
 
     def loading_of(self, row: int) -> Floats:
         """The influence of a unit of a row's kind as a function of 1 and its outcomes (1 + T, K + J)."""
-        kind, k = self.kinds.of_row[row], np.flatnonzero(self.active)
+        kind = self.kinds.of_row[row]
         found = np.zeros((1 + len(self.moments.times), len(self.cells) + len(self.cohorts)))
-        load = self.loading[k, kind]
-        np.add.at(found, (1 + np.array([self.cells[j].period for j in k], dtype=np.intp), k), load)
-        np.add.at(found, (1 + np.array([self.cells[j].base for j in k], dtype=np.intp), k), -load)
-        found[0, k] = -load * np.nan_to_num(self.centre[k, kind])
-        found[0, len(self.cells) :] = (self.moments.cohort[row] == self.cohorts) / self.weight.sum()
-        return found
-
-    def _of_rows(self, rows: slice) -> Floats:
-        kind, weight, sums = self.kinds.of_row[rows], self.weight[rows], self.moments.sums[rows]
-        found = np.zeros((len(kind), len(self.cells) + len(self.cohorts)))
         for k in np.flatnonzero(self.active):
-            cell, centre = self.cells[k], np.nan_to_num(self.centre[k])
-            change = sums[:, cell.period] - sums[:, cell.base]
-            found[:, k] = self.loading[k][kind] * (change - weight * centre[kind])
-        cohort, total = self.moments.cohort[rows], self.weight.sum()
-        found[:, len(self.cells) :] = (cohort[:, None] == self.cohorts) * (weight / total)[:, None]
+            for period, slope, centre in self._terms(k):
+                found[1 + period, k] += slope[kind]
+                found[0, k] -= centre[kind]
+        weight = self.moments.weights[row].max()
+        share = self.mass[row] / weight / self.mass.sum()
+        found[0, len(self.cells) :] = (self.moments.cohort[row] == self.cohorts) * share
         return found

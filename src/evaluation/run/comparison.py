@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 ONE_DATE = ("did_2x2", "triple_difference")  # estimators that compare before and after one adoption date
+OWN_PAST = ("interrupted_time_series",)  # estimators that compare the treated with their own past
+FROM_DONORS = ("synthetic_control", "synthetic_did")  # estimators that need units never treated within the data
 Lack = tuple[str, str, str]  # the analysis's key to change, why there is no comparison, how to mend it
 
 
@@ -70,12 +72,26 @@ def _panel(design: PanelDesign, estimator: Estimator, outcome: str, source: Sour
         return "outcome", "where the outcome is known, no unit starts treatment.", "Choose another outcome."
     if getattr(estimator, "control_group", None) == "never_treated" and 0 not in cohorts:
         return "options.control_group", "no unit is never treated.", "Set control_group: not_yet_treated."
+    if estimator.id in OWN_PAST:
+        return _own_past(estimator, starts, any(g == 0 or g > last for g in cohorts))
+    if estimator.id in FROM_DONORS and not any(g == 0 or g > last for g in cohorts):
+        return "estimator", "no unit is never treated, to be a donor.", "Choose callaway_santanna with not_yet_treated."
     if not any(g == 0 or g > starts[0] for g in cohorts):
         return "outcome", "where the outcome is known, all are treated at once.", "Choose another outcome."
     if estimator.id in ONE_DATE and len(starts) > 1:
         what = f"units adopted at {len(starts)} different times, and {estimator.id} compares before and after one date."
         return "estimator", what, "Choose callaway_santanna, which compares each cohort by itself."
     return _third_group(estimator, source)
+
+
+def _own_past(estimator: Estimator, starts: list[int], never: bool) -> Lack | None:
+    """Whether there is one start, and untreated units where a comparison series is asked for."""
+    if len(starts) > 1:
+        what = f"units adopted at {len(starts)} different times, and one series has one start."
+        return "estimator", what, "Choose callaway_santanna, which compares each cohort by itself."
+    if getattr(estimator, "comparison", None) == "never_treated" and not never:
+        return "options.comparison", "no unit is never treated.", "Set comparison: none."
+    return None
 
 
 def _third_group(estimator: Estimator, source: Source) -> Lack | None:

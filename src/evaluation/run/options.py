@@ -18,10 +18,6 @@ LATER = {
         "sun_abraham",
         "etwfe",
         "stacked",
-        "poisson_did",
-        "synthetic_control",
-        "synthetic_did",
-        "interrupted_time_series",
     ),
     "cohort": ("cumulative_incidence", "fine_gray", "rmst", "event_count"),
 }

@@ -231,11 +231,14 @@ def _frame_problems(
         others = beside_design(draft.document, estimators, design.covariates, source)
         return [_anchored(draft.document, p, {}) for p in cohort.problems(design, source, others)]
     from evaluation.data import panel
+    from evaluation.run.comparison import OWN_PAST
 
     outcomes: dict[int, Outcome | None] = {i: draft.section(Outcome, "outcomes", i) for i in sound}
     named = {i: o for i, o in outcomes.items() if o is not None and o.column}
     places = dict(enumerate(named))
-    return [_anchored(draft.document, p, places) for p in panel.problems(design, list(named.values()), source)]
+    alone = any(e.id in OWN_PAST for e in estimators.values())
+    told = panel.problems(design, list(named.values()), source, own_past=alone)
+    return [_anchored(draft.document, p, places) for p in told]
 
 
 def _anchored(document: Document, problem: Problem, outcomes: dict[int, int]) -> Problem:

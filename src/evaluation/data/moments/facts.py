@@ -159,8 +159,8 @@ def facts_of(engine: Frames, rows: Frame, count: int, weighted: bool, by: str | 
     level = tuple(table["b"].tolist()) if by else (None,) * len(n)
     made = []
     for j in range(count):
-        known, used = whole(table[f"known{j}"]), whole(table[f"used{j}"])
+        known, with_weight = whole(table[f"known{j}"]), whole(table[f"used{j}"])
         heaviest = floats(table[f"heaviest{j}"]) if weighted else np.ones(len(n))
         low, high = floats(table[f"low{j}"]), floats(table[f"high{j}"])
-        made.append(Facts(level, time, n, known, used, low, high, heaviest))
+        made.append(Facts(level, time, n, known, with_weight, low, high, heaviest))
     return made

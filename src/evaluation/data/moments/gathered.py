@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,8 @@ class Sum:
 
     def read(self, table: Columns) -> Floats:
         """The sums, one a row of the result."""
-        return Parts.total([floats(table[f"{self.name}_{i}"]) for i in range(len(self.parts.digits))])
+        found: Floats = Parts.total([floats(table[f"{self.name}_{i}"]) for i in range(len(self.parts.digits))])
+        return found
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Gathered:
 
 def _only(moments: PanelMoments, rows: Mask) -> PanelMoments:
     """Some rows, and the periods these have."""
-    periods = moments.counts[rows].any(axis=0)
+    periods = np.asarray(moments.counts[rows].any(axis=0))
     at = np.ix_(rows, periods)
     return replace(
         moments,
@@ -129,7 +130,7 @@ def observed(table: Columns, periods: int) -> Mask:
     return found
 
 
-def counted(levels: Sequence[Any], numbers: Integers) -> dict[Any, int]:
+def counted(levels: Iterable[Any], numbers: Integers) -> dict[Any, int]:
     """Numbers added up by level."""
     found: dict[Any, int] = {}
     for level, number in zip(levels, numbers.tolist(), strict=True):

@@ -38,11 +38,11 @@ def holding(panel: Panel, outcomes: Sequence[Outcome], folder: Path | None = Non
     """The panel with the moments of `outcomes` in hand, from `folder` where they lie there, else from one scan."""
     wanted = list(dict.fromkeys(outcomes))
     kept = _Folder(folder, panel) if folder is not None and _worth(panel.source.files) else None
-    found = {o: m for o in wanted if kept and (m := kept.read(o)) is not None}
+    found = {o: held for o in wanted if kept and (held := kept.read(o)) is not None}
     missing = [o for o in wanted if o not in found]
     made = panel_moments_of(panel, missing) if missing else {}
     if kept:
-        kept.write({o: m for o in missing if isinstance(m := made[o.id], PanelMoments)}, list(found))
+        kept.write({o: new for o in missing if isinstance(new := made[o.id], PanelMoments)}, list(found))
     return replace(panel, held={**panel.held, **found, **{o: made[o.id] for o in missing}})
 
 

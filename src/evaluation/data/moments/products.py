@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,13 +74,17 @@ def cross_products(
     for start in range(0, len(made), AT_ONCE):
         some = made[start : start + AT_ONCE]
         asked = [part for product in some for part in product.total.asked(product.value)]
-        table = fetched(engine, lambda wide=wide, asked=asked: wide.group_by(*shared).agg(*about, *asked))
+        table = fetched(engine, partial(_summed, wide, shared, [*about, *asked]))
         kinds = Kinds.of(table, words(len(facts.times)))
         found.update({product.into: product.total.read(table)[kinds.first] for product in some})
     if weighted and floats(table["varies"]).max() > 0:
         return None
     seen = observed(table, len(facts.times))[kinds.first]
     return gathered(kinds, seen, whole(table["n"])[kinds.first], found, shift)
+
+
+def _summed(wide: Frame, shared: list[str], asked: list[nw.Expr]) -> Frame:
+    return wide.group_by(*shared).agg(*asked)
 
 
 def mean(engine: Frames, rows: Frame, place: int, facts: Facts, weighted: bool) -> float:

@@ -1,0 +1,240 @@
+"""How far from parallel trends the groups may have moved after adoption before the conclusion falls.
+
+Rambachan and Roth (2023): what was seen before adoption bounds what is allowed after it, either the change of the
+trend's slope (smoothness) or its moves (relative magnitudes). And Roth (2022): which drift the look at the leads
+would have missed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from evaluation.diagnostics.event_course import EventCourse
+from evaluation.results import Check, ResultSet, Sensitivity
+
+if TYPE_CHECKING:
+    from evaluation.data.moments import Floats, PanelMoments
+    from evaluation.estimators.base import PanelEstimator
+    from evaluation.inference.honest_smoothness import Smoothness
+    from evaluation.study.models import Outcome
+
+MULTIPLES = (0.0, 0.5, 1.0, 1.5, 2.0)  # of the largest move, or bend, before adoption
+ENOUGH = 1.0  # breakdown value from which departures must exceed what was seen before adoption
+LARGEST = 20.0  # multiple beyond which no breakdown is looked for
+CLUSTERS_PER_LEAD = 5
+POWERS = (0.5, 0.8)
+SMOOTHNESS = "fixed-length confidence interval, normal (Rambachan and Roth, 2023)"
+RELATIVE = "conditional least-favourable hybrid test, normal (Andrews, Roth and Pakes, 2023)"
+POWER = "any single difference before adoption beyond its 95 % limits (Roth, 2022)"
+
+
+def honest(estimator: PanelEstimator, moments: PanelMoments, outcome: Outcome, results: ResultSet) -> ResultSet:
+    """Sensitivity rows `honest_smoothness`, `honest_relative` and `pretrend_power`, with their checks.
+
+    Group-time effects with a varying base are estimated again with a universal one, so that all event times are
+    measured from one period. Raises NotEstimable where that refit has no valid comparison.
+    """
+    if getattr(estimator, "base_period", None) == "varying":
+        results = estimator.model_copy(update={"base_period": "universal"}).estimate(moments, outcome)
+    whole = EventCourse.of(results)
+    if whole is None:
+        return ResultSet(checks=(Check("honest_breakdown", "info", _NO_COURSE, term="att"),))
+    kept = whole.nearest(max(1, _clusters(results) // CLUSTERS_PER_LEAD))
+    targets = _targets(kept)
+    found = ResultSet(sensitivity=_power_rows(whole), checks=_power_check(whole))
+    for target in targets:
+        found += target.answer(estimator.conf_level, _left_out(whole, kept))
+    return found
+
+
+_NO_COURSE = (
+    "How far departures from parallel trends could go was not reckoned: that takes differences before adoption and "
+    "after it that are all measured from one period, without a gap next to it."
+)
+
+
+def _clusters(results: ResultSet) -> int:
+    return max((e.n_clusters or 0 for e in results.estimates), default=0)
+
+
+def _left_out(whole: EventCourse, kept: EventCourse) -> str:
+    notes = []
+    if cut := whole.n_before - kept.n_before:
+        notes.append(f" The {kept.n_before} differences nearest to adoption are used; {cut} further back are too many "
+                     "for the clusters there are.")  # fmt: skip
+    if whole.left_out:
+        notes.append(f" {whole.left_out} event times beyond a gap, or without a trusted standard error, are left out.")
+    return "".join(notes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """A mean of event-time effects, its name in words and in the table, and the key of its checks."""
+
+    events: EventCourse
+    weights: Floats
+    name: str
+    group: str
+    time: float | None = None
+
+    def answer(self, level: float, note: str) -> ResultSet:
+        """Intervals at several bounds, and the bounds at which they first include zero."""
+        relative, check = self._relative(level, note)
+        smooth, other = self._smooth(level)
+        return ResultSet(sensitivity=(*relative, *smooth), checks=(check, other))
+
+    def _relative(self, level: float, note: str) -> tuple[list[Sensitivity], Check]:
+        import numpy as np
+
+        from evaluation.inference.honest import breakdown
+        from evaluation.inference.honest_relative import Relative
+
+        problem = Relative(self.events.course, self.weights)
+        rows = []
+        for m_bar in MULTIPLES:
+            span = problem.bounds(m_bar, level)
+            label = f"{self.name}: moves of the trend up to {m_bar:g} times the largest before adoption"
+            rows.append(self._row("honest_relative", label, m_bar, None, (span.low, span.high), RELATIVE))
+        steps = np.concatenate([np.arange(0, 3, 0.25), np.geomspace(3, LARGEST, 10)])
+        broken = breakdown(lambda m: problem.bounds(m, level), steps)
+        status, message = _verdict(broken, self.name)
+        return rows, self._check("honest_breakdown", status, message + note, broken, ENOUGH)
+
+    def _smooth(self, level: float) -> tuple[list[Sensitivity], Check]:
+        import numpy as np
+
+        from evaluation.inference.honest import breakdown
+        from evaluation.inference.honest_smoothness import Smoothness
+
+        problem = Smoothness.of(self.events.course, self.weights)
+        unit = self._bend()
+        rows = []
+        for multiple in MULTIPLES:
+            span = problem.bounds(multiple * unit, level)
+            label = f"{self.name}: {_bending(multiple)}"
+            ends = (span.low, span.high)
+            rows.append(self._row("honest_smoothness", label, multiple * unit, span.centre, ends, SMOOTHNESS))
+        steps = unit * np.concatenate([np.arange(0, 3, 0.25), np.geomspace(3, LARGEST, 10)])
+        broken = breakdown(lambda m: problem.bounds(m, level), steps)
+        message = _bent(broken, unit, self.name)
+        return rows, self._check("honest_breakdown_smoothness", "info", message, broken, unit)
+
+    def _bend(self) -> float:
+        """The unit of bends: the largest before adoption or, where two leads at least are wanting, a standard error."""
+        course = self.events.course
+        return course.largest_bend() or math.sqrt(course.covariance[course.n_before - 1, course.n_before - 1])
+
+    def _row(
+        self, kind: str, label: str, parameter: float, centre: float | None, span: tuple[float, float], method: str
+    ) -> Sensitivity:
+        return Sensitivity(kind, label, self.group, parameter, centre, None, *span, method=method,
+                           counts=self.events.counts)  # fmt: skip
+
+    def _check(
+        self, name: str, status: Literal["pass", "warn", "info"], message: str, broken: float | None, threshold: float
+    ) -> Check:
+        key = {"term": "att"} if self.time is None else {"term": "event"}
+        status = status if self.time is None else "info"  # the first period alone carries no verdict
+        return Check(name, status, message, **key, time=self.time, statistic=broken, threshold=threshold,
+                     counts=self.events.counts)  # fmt: skip
+
+
+def _targets(events: EventCourse) -> list[_Target]:
+    after = events.after_adoption.tolist()
+    if len(after) == 1:
+        return [_Target(events, events.mean_of(lambda _: True), "Effect in the first period", "average")]
+    return [
+        _Target(events, events.mean_of(lambda _: True), f"Mean effect of {len(after)} periods", "average"),
+        _Target(
+            events, events.mean_of(lambda t: t == after[0]), "Effect in the first period", "first period", after[0]
+        ),
+    ]
+
+
+def _down(value: float) -> str:
+    """Two decimals, rounded down: a breakdown value must not look larger than it is."""
+    return f"{math.floor(value * 100) / 100:g}"
+
+
+def _lower(name: str) -> str:
+    return f"the {name[0].lower()}{name[1:]} after adoption"
+
+
+def _verdict(broken: float | None, name: str) -> tuple[Literal["pass", "warn", "info"], str]:
+    subject = _lower(name)
+    if broken == 0:
+        return "info", (
+            f"{subject[0].upper()}{subject[1:]} cannot be told from zero even if the groups would have stayed together, "
+            "so how far they may have moved apart changes nothing."
+        )
+    if broken is None:
+        return "pass", (
+            f"That there is an effect ({subject}) holds even if the groups would have moved apart by {LARGEST:g} times "
+            "as much from one period to the next as at most before adoption."
+        )
+    if broken < ENOUGH:
+        return "warn", (
+            f"That there is an effect ({subject}) would no longer be certain if, without the program, the groups had "
+            f"moved apart by {_down(broken)} times as much from one period to the next as at most before adoption: a "
+            "departure smaller than what was seen before would do."
+        )
+    return "pass", (
+        f"That there is an effect ({subject}) holds unless, without the program, the groups had moved apart by more than "
+        f"{_down(broken)} times as much from one period to the next as at most before adoption."
+    )
+
+
+def _bending(multiple: float) -> str:
+    if multiple == 0:
+        return "the trend before adoption goes on in a straight line"
+    return f"the trend's slope changes by up to {multiple:g} times the largest change before adoption"
+
+
+def _bent(broken: float | None, unit: float, name: str) -> str:
+    subject = _lower(name)
+    if broken == 0:
+        return (
+            f"If a difference in trends before adoption went on in a straight line, {subject} could not be told from "
+            "zero. With few or noisy differences before adoption a line cannot be drawn well."
+        )
+    if broken is None:
+        return f"That there is an effect ({subject}) holds even if the trend's slope changed by {LARGEST * unit:.3g} a period."
+    return (
+        f"That there is an effect ({subject}) holds if the groups' difference in trends goes on in a straight line, and "
+        f"while its slope changes by less than {broken:.3g} a period; the largest change before adoption is {unit:.3g}."
+    )
+
+
+def _power_rows(events: EventCourse) -> tuple[Sensitivity, ...]:
+    rows = []
+    for power in POWERS:
+        slope = events.missed_drift(power)
+        if slope is not None:
+            label = f"Steady drift per period that the differences before adoption would show {power:.0%} of the time"
+            rows.append(Sensitivity("pretrend_power", label, "", power, slope, method=POWER, counts=events.counts))
+    return tuple(rows)
+
+
+def _power_check(events: EventCourse) -> tuple[Check, ...]:
+    slope = events.missed_drift(POWERS[0])
+    if slope is None:
+        return ()
+    return (_drift_check(events, slope),)
+
+
+def _drift_check(events: EventCourse, slope: float) -> Check:
+    after = events.mean_of(lambda _: True)
+    start = events.n_before
+    bias = slope * float(after @ (events.times[start:] - events.reference))
+    effect = float(after @ events.course.estimates[start:])
+    share = bias / abs(effect) if effect else math.inf
+    grave = share >= 1
+    message = (
+        f"Differences before adoption that pass their test are no proof of parallel trends: a steady drift of {slope:.3g} "
+        f"per period would have been missed half of the time. By itself it would look like a mean effect of {bias:.3g} after "
+        f"adoption; the effect found is {effect:.3g}."
+    )
+    return Check("pretrend_power", "warn" if grave else "info", message, term="event", statistic=slope,
+                 counts=events.counts)  # fmt: skip

@@ -1,0 +1,111 @@
+"""Group-time effects of a panel, adjusted for covariates: comparisons of the same units share their models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluation.inference.doubly_robust import Adjusted, Group, Method, adjusted
+from evaluation.inference.group_time import Cell, GroupTime, Kinds, Members, Overlap, share_influence, shares
+from evaluation.inference.group_time_errors import Errors
+from evaluation.inference.propensity import NoOverlapError
+
+if TYPE_CHECKING:
+    from evaluation.data.moments import Floats, Integers, Mask
+    from evaluation.data.panel_covariates import CovariateMoments
+
+
+@dataclass(frozen=True, eq=False)
+class _Shared:
+    """Comparisons (indices) of the same kinds of units (D,), with covariates of the same period, and their models."""
+
+    cells: Integers  # (M,)
+    treated: Mask
+    control: Mask
+    period: int  # of the covariates; any where they do not change
+    now: Integers  # (M,) periods compared
+    then: Integers  # (M,) their bases
+    fit: Adjusted | None = None
+
+
+def adjusted_group_time(moments: CovariateMoments, cells: list[Cell], method: Method) -> GroupTime:
+    """Estimate every comparison given covariates, which are those of its base period.
+
+    Weights must be constant within units. Comparisons whose models cannot be fitted have no estimate, and
+    `problems` says why.
+    """
+    moments.require_whole()
+    weight = np.ascontiguousarray(moments.weights.max(axis=1))
+    kinds = Kinds.of(moments, weight)
+    members = Members.of(kinds, cells, panel=True)
+    reference = np.array([c.reference for c in cells])
+    usable = members.usable(reference)
+    att = np.where(usable & reference, 0.0, np.nan)
+    data = _Data(moments, kinds, weight, len(cells), np.unique([c.cohort for c in cells]))
+    fitted, problems = [], {}
+    for shared in _groups(moments, cells, members, usable & ~reference):
+        rows = np.flatnonzero((shared.treated | shared.control)[kinds.of_row])
+        try:
+            fit = adjusted(data.group(shared, rows), data.change(shared, rows), method)
+        except NoOverlapError as problem:
+            problems.update(dict.fromkeys(shared.cells.tolist(), str(problem)))
+            continue
+        att[shared.cells] = fit.att
+        fitted.append(_Shared(shared.cells, shared.treated, shared.control, shared.period, shared.now, shared.then, fit))
+    errors = Errors(moments, len(cells) + len(data.cohorts), lambda rows: data.influence(fitted, rows))
+    fits = [s.fit for s in fitted if s.fit is not None]
+    overlap = None
+    if fits and method != "reg":
+        overlap = Overlap(max(f.largest for f in fits), max(f.trimmed for f in fits), min(f.effective for f in fits))
+    return GroupTime(cells, moments.times, att, reference, members, data.cohorts, shares(kinds, data.cohorts), errors,
+                     kinds, moments, problems, overlap)  # fmt: skip
+
+
+def _groups(moments: CovariateMoments, cells: list[Cell], members: Members, active: Mask) -> list[_Shared]:
+    """Comparisons put together that have units and covariates in common."""
+    found: dict[tuple[bytes, bytes, int], list[int]] = {}
+    for k in np.flatnonzero(active).tolist():
+        period = cells[k].base if moments.changing else 0
+        key = (members.treated_now[k].tobytes(), members.control_now[k].tobytes(), period)
+        found.setdefault(key, []).append(k)
+    return [
+        _Shared(np.array(ks), members.treated_now[ks[0]], members.control_now[ks[0]], key[2],
+                np.array([cells[k].period for k in ks]), np.array([cells[k].base for k in ks]))
+        for key, ks in found.items()
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """The units' data as the models want them."""
+
+    moments: CovariateMoments
+    kinds: Kinds
+    weight: Floats  # (R,)
+    size: int  # comparisons
+    cohorts: Integers  # (J,)
+
+    def group(self, shared: _Shared, rows: Integers) -> Group:
+        """The units of some rows, which all take part in the comparisons."""
+        treated = shared.treated[self.kinds.of_row[rows]]
+        return Group(treated, self.weight[rows], self.moments.values(rows, shared.period))
+
+    def change(self, shared: _Shared, rows: Integers) -> Floats:
+        """Their changes from each base to each period (n, M)."""
+        y = self.moments.sums[rows]
+        found: Floats = (y[:, shared.now] - y[:, shared.then]) / self.weight[rows][:, None]
+        return found
+
+    def influence(self, fitted: list[_Shared], rows: slice) -> Floats:
+        """What some rows add to the errors of all comparisons and shares (n, K + J)."""
+        kind = self.kinds.of_row[rows]
+        found = np.zeros((len(kind), self.size + len(self.cohorts)))
+        for shared in fitted:
+            assert shared.fit is not None  # noqa: S101 - only fits come here
+            here = np.flatnonzero((shared.treated | shared.control)[kind])
+            at = here + rows.start
+            found[np.ix_(here, shared.cells)] = shared.fit.influence(self.group(shared, at), self.change(shared, at))
+        found[:, self.size :] = share_influence(self.moments, self.weight, self.cohorts, rows)
+        return found
