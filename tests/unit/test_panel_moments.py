@@ -326,7 +326,7 @@ def test_moments_on_disk_are_the_same_to_the_last_bit(kept):
     assert oct(folder.stat().st_mode)[-3:] == "700"
 
 
-@pytest.mark.parametrize("spoil", [lambda b: b"", lambda b: b[:-40], lambda b: b[:200] + b"xxxx" + b[204:]])
+@pytest.mark.parametrize("spoil", [lambda _: b"", lambda b: b[:-40], lambda b: b[:200] + b"xxxx" + b[204:]])
 def test_damaged_entries_are_reckoned_anew(kept, spoil):
     panel, folder, scans = kept
     whole = holding(panel, [OUTCOME], folder)

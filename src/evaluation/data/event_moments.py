@@ -45,8 +45,7 @@ def event_moments(panel: Panel, outcome: Outcome) -> PanelMoments:
     moments = panel_moments(panel, outcome)
     if bool((moments.units == 1).all()) and moments.cross is None:
         _not_negative(moments.shift - moments.spread, moments.spread)
-        none = (events(moments) == 0).all(axis=1)
-        return _some(moments.without(none, "no_events", NO_EVENT))
+        return _some(with_events(moments))
     silent, low = _silent(panel, outcome, moments)
     _not_negative(low, moments.spread)
     return _some(_left_out(moments, silent))
@@ -61,6 +60,12 @@ def _left_out(moments: PanelMoments, silent: Integers) -> PanelMoments:
     step = (FlowStep("no_events", NO_EVENT, "unit", dropped, int(units.sum())),) if dropped else ()
     counts = np.where(left.observed, units[:, None], 0)
     return replace(left, units=units, counts=counts, flow=(*moments.flow, *step))
+
+
+def with_events(moments: PanelMoments) -> PanelMoments:
+    """The moments without the rows that have no event at all."""
+    none = (events(moments) == 0).all(axis=1)
+    return moments.without(np.asarray(none), "no_events", NO_EVENT)
 
 
 def events(moments: PanelMoments) -> Floats:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.data.adoption import EXAMPLES, Adoption, first_treated, listed, plural
 from evaluation.data.engine import Source, connect
+from evaluation.data.panel_marks import Marks, calendar_numbers
 from evaluation.errors import Problem
 from evaluation.study.models import Outcome, PanelDesign
 
@@ -19,12 +20,12 @@ MOST_PERIODS = 5000  # more are dates or times of day, not periods
 
 
 def problems(
-    design: PanelDesign, outcomes: Sequence[Outcome], source: Source, *, own_past: bool = False
+    design: PanelDesign, outcomes: Sequence[Outcome], source: Source, *, own_past: bool = False, ring: str | None = None
 ) -> list[Problem]:
     """Everything about the data that does not fit a panel design. The columns named must exist.
 
     `own_past` says that an analysis compares the treated with their own past: then one unit will do, and nobody need
-    be untreated.
+    be untreated. `ring` is the column of untreated units next to treated ones, where the study names it.
 
     Problems of the study's choices have an empty `where` and the study file's key (`design.cohort`); those of rows
     have the data's path and the column, with examples.
@@ -36,9 +37,10 @@ def problems(
     found = list(_types(design, outcomes, source))
     if found:
         return found
-    checks = _Checks(design, source, own_past)
+    checks = _Checks(design, source, own_past, ring)
     found = [*checks.rows(), *_outcomes(outcomes, source)]
-    if any(p.severity == "error" and p.key in (design.unit, design.time, design.cohort) for p in found):
+    decisive = (design.unit, design.time, design.cohort, *design.coordinates, ring)
+    if any(p.severity == "error" and p.key in decisive for p in found):
         return found
     return [*found, *checks.units()]
 
@@ -110,8 +112,9 @@ class _Checks:
     The names stand in an inner query, so that columns of the data may bear the same.
     """
 
-    def __init__(self, design: PanelDesign, source: Source, own_past: bool) -> None:
+    def __init__(self, design: PanelDesign, source: Source, own_past: bool, ring: str | None) -> None:
         self.design, self.source, self.own_past = design, source, own_past
+        self.marks = Marks(design, ring)
         self.by_unit = design.cluster_column == design.unit
         columns = {
             "u": source.value(design.unit),
@@ -120,6 +123,7 @@ class _Checks:
             "c": source.value(design.cluster_column),
             "w": source.number(design.weights) if design.weights else "1.0::DOUBLE",
         }
+        columns |= self.marks.columns(source)
         self.table = f"(SELECT {', '.join(f'{sql} AS {name}' for name, sql in columns.items())} FROM {source.scan})"
 
     @property
@@ -150,7 +154,7 @@ class _Checks:
                                "Fill in the weight; 0 leaves a row out."))  # fmt: skip
             rules.append(_Rule("w < 0 OR isinf(w)", design.weights, "with a negative or infinite weight",
                                "Weights are zero or above."))  # fmt: skip
-        return rules
+        return [*rules, *(_Rule(*breach) for breach in self.marks.of_rows())]
 
     def rows(self) -> Iterator[Problem]:
         """Rows that break a rule on their own."""
@@ -175,6 +179,11 @@ class _Checks:
             yield Problem("", "design.time", what, "Group the rows into years, quarters or months first.")
             return
         times = [p for (p,) in periods]
+        if len(times) < 2:
+            what = f"there is one period only ({times[0]}): no change over time, and so no valid comparison."
+            yield Problem("", "design.time", what, "Write one row a unit and period, before and after the start.")
+            return
+        yield from calendar_numbers(times)
         with connect() as connection:
             connection.execute(f"CREATE TEMP TABLE units AS {self._per_unit(times)}")
             yield from self._within_units(connection)
@@ -183,6 +192,9 @@ class _Checks:
         zero_is_a_code = any(zero for _, _, zero in rows)
         yield from Adoption(times, {cohort: units for cohort, units, _ in rows}, zero_is_a_code,
                             self.own_past).problems()  # fmt: skip
+        if self.design.weights and not self.source.query(f"SELECT count(*) FROM {self.table} WHERE w > 0")[0][0]:
+            what = f"no row has a weight above 0 ({self.design.weights})."
+            yield Problem("", "design.weights", what, "Name the column of weights, or leave the key out.")
         if clusters < 2 and not self.own_past:
             yield Problem("", "design.cluster", "there is one cluster only, so uncertainty cannot be reckoned.",
                           "Name a column with more clusters, or leave the key out.")  # fmt: skip
@@ -193,8 +205,8 @@ class _Checks:
         return (
             f"SELECT u, CAST(min(coalesce(g, 0)) AS BIGINT) AS g, bool_or(g = 0) AS zero, min(c) AS c, "
             f"min(coalesce(g, 0)) <> max(coalesce(g, 0)) AS moves, min(c) <> max(c) AS crosses, "
-            f"count(*) > bit_count(bitstring_agg(k, 0, {len(times) - 1})) AS repeats FROM ("
-            f"SELECT u, g, c, k FROM {self.table} JOIN (VALUES {index}) AS p(period, k) ON period = t) GROUP BY 1"
+            f"count(*) > bit_count(bitstring_agg(k, 0, {len(times) - 1})) AS repeats{self.marks.figures()} FROM ("
+            f"SELECT * FROM {self.table} JOIN (VALUES {index}) AS p(period, k) ON period = t) GROUP BY 1"
         )
 
     def _within_units(self, connection: DuckDBPyConnection) -> Iterator[Problem]:
@@ -206,6 +218,7 @@ class _Checks:
              "Treatment starts once: give every row of a unit the same first treated period."),
             (self.design.cluster_column, "crosses", "in more than one cluster",
              "Units must be nested in clusters: give every row of a unit the same cluster."),
+            *((column, condition, what, fix) for condition, column, what, fix in self.marks.of_units()),
         ):  # fmt: skip
             count = connection.execute(f"SELECT count(*) FROM units WHERE {condition}").fetchall()[0][0]
             if count:

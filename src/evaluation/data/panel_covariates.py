@@ -141,9 +141,7 @@ def _numbered(connection: DuckDBPyConnection, scan: Scan, panel: Panel) -> tuple
     return int(connection.execute("SELECT count(*) FROM numbered").fetchall()[0][0]), "i"
 
 
-def _batches(
-    connection: DuckDBPyConnection, scan: Scan, index: str, panel: Panel
-) -> Iterator[dict[str, NDArray[Any]]]:
+def _batches(connection: DuckDBPyConnection, scan: Scan, index: str, panel: Panel) -> Iterator[dict[str, NDArray[Any]]]:
     """All rows, some at a time: slot `i` of the unit, `t`, `g`, `c`, `w`, `y` (empty unless usable), covariates."""
     joined = f"({scan.rows})" + (" JOIN numbered ON u = name" if index == "i" else "")
     cluster = "0::BIGINT"

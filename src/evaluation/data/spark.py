@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
@@ -44,12 +45,15 @@ def session(settings: Engine) -> SparkSession:
     for key, value in {**(QUIET if _local(settings) else {}), **settings.config}.items():
         builder = builder.config(key, value)
     try:
-        return builder.getOrCreate()
+        made = builder.getOrCreate()
+        if _local(settings):
+            made.sparkContext.setLogLevel("ERROR")
     except Exception as error:  # noqa: BLE001 - pyspark raises errors of many kinds: no Java, no such host, a refused setting
         reason = str(error).strip().splitlines()
         what = f"Spark does not start: {reason[0] if reason else type(error).__name__}"
         fix = "Spark needs Java 17 or later (JAVA_HOME); see `engine:` in the study file, and docs/engines.md."
         raise EvaluationError(Problem("", "--engine", what, fix)) from None
+    return made
 
 
 def _local(settings: Engine) -> bool:
@@ -115,7 +119,8 @@ class SparkFrames:
     def collected(self, frame: Frame) -> Columns:
         """The columns, by way of Arrow."""
         try:
-            table = frame.collect("pyarrow").to_native()
+            with warnings.catch_warnings(action="ignore", category=FutureWarning):  # pyspark's about pandas 3
+                table = frame.collect("pyarrow").to_native()
         except Exception as error:  # noqa: BLE001 - of Spark's many kinds
             what = f"Spark could not aggregate the data: {str(error).strip().splitlines()[0]}"
             fix = "Spark's own log says more; `engine: {config: ...}` in the study file changes its settings."

@@ -31,7 +31,8 @@ class UnitMoments(PanelMoments):
         """The outcomes (R, T), NaN where not observed."""
         found = np.full(self.sums.shape, np.nan)
         np.divide(self.sums, self.weights, out=found, where=self.observed)
-        return cast("Floats", found + self.shift)
+        shifted: Floats = found + self.shift
+        return shifted
 
     def name(self, row: int) -> str:
         """The name of the unit in a row."""
@@ -54,7 +55,7 @@ def unit_moments(panel: Panel, outcome: Outcome) -> UnitMoments:
     _require_few(panel)
     matrix = unit_matrix(panel, [outcome.column])
     y, weight = matrix.values[outcome.column], np.nan_to_num(matrix.weights)
-    known = ~np.isnan(y)
+    known = np.asarray(~np.isnan(y))
     used = known & (weight > 0)
     if not used.any():
         raise NotEstimable("No row has an outcome.")
@@ -77,7 +78,7 @@ def unit_moments(panel: Panel, outcome: Outcome) -> UnitMoments:
         shift=shift,
         spread=high / 2 - low / 2,
         constant_weights=bool((held.max(axis=1) == np.where(cells, held, np.inf).min(axis=1)).all()),
-        flow=_flow(outcome, np.isfinite(matrix.weights), known, used, rows),
+        flow=_flow(outcome, np.isfinite(matrix.weights), known, used, np.asarray(rows)),
         names=matrix.units,
     )
 

@@ -64,12 +64,14 @@ class EventCourse:
     @property
     def leads(self) -> Floats:
         """Periods from the reference to each lead, negative (p,)."""
-        return self.times[: self.n_before] - self.reference
+        found: Floats = self.times[: self.n_before] - self.reference
+        return found
 
     @property
     def after_adoption(self) -> Floats:
         """Event times from adoption on (≤ q,)."""
-        return self.times[self.times >= 0]
+        found: Floats = self.times[self.times >= 0]
+        return found
 
     def mean_of(self, wanted: Callable[[float], bool]) -> Floats:
         """Weights (q,) of the mean of the event times from adoption on that are `wanted`."""
@@ -92,16 +94,6 @@ class EventCourse:
             return self
         course = Course(self.course.estimates[cut:], self.course.covariance[cut:, cut:], self.n_before - cut)
         return replace(self, times=self.times[cut:], course=course)
-
-    def missed_drift(self, power: float) -> float | None:
-        """The steady drift per period that a look at the single leads shows with this probability (Roth, 2022)."""
-        from evaluation.inference.pretrend_power import detectable_slope
-
-        covariance = self.course.covariance[: self.n_before, : self.n_before]
-        try:
-            return detectable_slope(self.leads, covariance, power)
-        except ValueError:
-            return None  # so many leads that one of them is out of line that often by chance alone
 
 
 def untrusted(results: ResultSet) -> set[float | None]:

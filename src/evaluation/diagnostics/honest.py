@@ -12,22 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from evaluation.diagnostics.event_course import EventCourse
+from evaluation.diagnostics.missed_drift import pretrend_power
 from evaluation.results import Check, ResultSet, Sensitivity
 
 if TYPE_CHECKING:
     from evaluation.data.moments import Floats, PanelMoments
     from evaluation.estimators.base import PanelEstimator
-    from evaluation.inference.honest_smoothness import Smoothness
     from evaluation.study.models import Outcome
 
 MULTIPLES = (0.0, 0.5, 1.0, 1.5, 2.0)  # of the largest move, or bend, before adoption
 ENOUGH = 1.0  # breakdown value from which departures must exceed what was seen before adoption
 LARGEST = 20.0  # multiple beyond which no breakdown is looked for
 CLUSTERS_PER_LEAD = 5
-POWERS = (0.5, 0.8)
 SMOOTHNESS = "fixed-length confidence interval, normal (Rambachan and Roth, 2023)"
 RELATIVE = "conditional least-favourable hybrid test, normal (Andrews, Roth and Pakes, 2023)"
-POWER = "any single difference before adoption beyond its 95 % limits (Roth, 2022)"
 
 
 def honest(estimator: PanelEstimator, moments: PanelMoments, outcome: Outcome, results: ResultSet) -> ResultSet:
@@ -43,7 +41,7 @@ def honest(estimator: PanelEstimator, moments: PanelMoments, outcome: Outcome, r
         return ResultSet(checks=(Check("honest_breakdown", "info", _NO_COURSE, term="att"),))
     kept = whole.nearest(max(1, _clusters(results) // CLUSTERS_PER_LEAD))
     targets = _targets(kept)
-    found = ResultSet(sensitivity=_power_rows(whole), checks=_power_check(whole))
+    found = pretrend_power(whole)
     for target in targets:
         found += target.answer(estimator.conf_level, _left_out(whole, kept))
     return found
@@ -135,20 +133,28 @@ class _Target:
     def _check(
         self, name: str, status: Literal["pass", "warn", "info"], message: str, broken: float | None, threshold: float
     ) -> Check:
-        key = {"term": "att"} if self.time is None else {"term": "event"}
-        status = status if self.time is None else "info"  # the first period alone carries no verdict
-        return Check(name, status, message, **key, time=self.time, statistic=broken, threshold=threshold,
-                     counts=self.events.counts)  # fmt: skip
+        whole = self.time is None
+        return Check(name, status if whole else "info",  # the first period alone carries no verdict
+                     message, term="att" if whole else "event", time=self.time, statistic=broken,
+                     threshold=threshold, counts=self.events.counts)  # fmt: skip
 
 
 def _targets(events: EventCourse) -> list[_Target]:
     after = events.after_adoption.tolist()
     if len(after) == 1:
-        return [_Target(events, events.mean_of(lambda _: True), "Effect in the first period", "average")]
+        return [
+            _Target(events, events.mean_of(lambda _: True), "The effect in the first period after adoption", "average")
+        ]
     return [
-        _Target(events, events.mean_of(lambda _: True), f"Mean effect of {len(after)} periods", "average"),
         _Target(
-            events, events.mean_of(lambda t: t == after[0]), "Effect in the first period", "first period", after[0]
+            events, events.mean_of(lambda _: True), f"The mean effect of {len(after)} periods after adoption", "average"
+        ),
+        _Target(
+            events,
+            events.mean_of(lambda t: t == after[0]),
+            "The effect in the first period after adoption",
+            "first period",
+            after[0],
         ),
     ]
 
@@ -158,31 +164,26 @@ def _down(value: float) -> str:
     return f"{math.floor(value * 100) / 100:g}"
 
 
-def _lower(name: str) -> str:
-    return f"the {name[0].lower()}{name[1:]} after adoption"
-
-
-def _verdict(broken: float | None, name: str) -> tuple[Literal["pass", "warn", "info"], str]:
-    subject = _lower(name)
+def _verdict(broken: float | None, subject: str) -> tuple[Literal["pass", "warn", "info"], str]:
     if broken == 0:
         return "info", (
-            f"{subject[0].upper()}{subject[1:]} cannot be told from zero even if the groups would have stayed together, "
-            "so how far they may have moved apart changes nothing."
+            f"{subject} cannot be told from zero even if the groups would have stayed together, so how far they may "
+            "have moved apart changes nothing."
         )
     if broken is None:
         return "pass", (
-            f"That there is an effect ({subject}) holds even if the groups would have moved apart by {LARGEST:g} times "
-            "as much from one period to the next as at most before adoption."
+            f"{subject} stays apart from zero even if, without the program, the groups had moved apart from one period "
+            f"to the next by {LARGEST:g} times the largest such move before adoption."
         )
+    size = _down(broken)
     if broken < ENOUGH:
         return "warn", (
-            f"That there is an effect ({subject}) would no longer be certain if, without the program, the groups had "
-            f"moved apart by {_down(broken)} times as much from one period to the next as at most before adoption: a "
-            "departure smaller than what was seen before would do."
+            f"{subject} could be zero if, without the program, the groups had moved apart from one period to the next "
+            f"by {size} times the largest such move before adoption: less than what was seen then would be enough."
         )
     return "pass", (
-        f"That there is an effect ({subject}) holds unless, without the program, the groups had moved apart by more than "
-        f"{_down(broken)} times as much from one period to the next as at most before adoption."
+        f"{subject} stays apart from zero unless, without the program, the groups had moved apart from one period to "
+        f"the next by more than {size} times the largest such move before adoption."
     )
 
 
@@ -192,49 +193,17 @@ def _bending(multiple: float) -> str:
     return f"the trend's slope changes by up to {multiple:g} times the largest change before adoption"
 
 
-def _bent(broken: float | None, unit: float, name: str) -> str:
-    subject = _lower(name)
+def _bent(broken: float | None, unit: float, subject: str) -> str:
     if broken == 0:
         return (
-            f"If a difference in trends before adoption went on in a straight line, {subject} could not be told from "
-            "zero. With few or noisy differences before adoption a line cannot be drawn well."
+            f"{subject} cannot be told from zero once a difference in trends before adoption may go on in a straight "
+            "line. Where the differences before adoption are few or noisy, a line cannot be drawn well."
         )
     if broken is None:
-        return f"That there is an effect ({subject}) holds even if the trend's slope changed by {LARGEST * unit:.3g} a period."
+        return (
+            f"{subject} stays apart from zero even if the slope of the trend changed by {LARGEST * unit:.3g} a period."
+        )
     return (
-        f"That there is an effect ({subject}) holds if the groups' difference in trends goes on in a straight line, and "
-        f"while its slope changes by less than {broken:.3g} a period; the largest change before adoption is {unit:.3g}."
+        f"{subject} stays apart from zero if a difference in trends goes on in a straight line, and while its slope "
+        f"changes by less than {broken:.3g} a period; the largest change before adoption is {unit:.3g}."
     )
-
-
-def _power_rows(events: EventCourse) -> tuple[Sensitivity, ...]:
-    rows = []
-    for power in POWERS:
-        slope = events.missed_drift(power)
-        if slope is not None:
-            label = f"Steady drift per period that the differences before adoption would show {power:.0%} of the time"
-            rows.append(Sensitivity("pretrend_power", label, "", power, slope, method=POWER, counts=events.counts))
-    return tuple(rows)
-
-
-def _power_check(events: EventCourse) -> tuple[Check, ...]:
-    slope = events.missed_drift(POWERS[0])
-    if slope is None:
-        return ()
-    return (_drift_check(events, slope),)
-
-
-def _drift_check(events: EventCourse, slope: float) -> Check:
-    after = events.mean_of(lambda _: True)
-    start = events.n_before
-    bias = slope * float(after @ (events.times[start:] - events.reference))
-    effect = float(after @ events.course.estimates[start:])
-    share = bias / abs(effect) if effect else math.inf
-    grave = share >= 1
-    message = (
-        f"Differences before adoption that pass their test are no proof of parallel trends: a steady drift of {slope:.3g} "
-        f"per period would have been missed half of the time. By itself it would look like a mean effect of {bias:.3g} after "
-        f"adoption; the effect found is {effect:.3g}."
-    )
-    return Check("pretrend_power", "warn" if grave else "info", message, term="event", statistic=slope,
-                 counts=events.counts)  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from evaluation.diagnostics.event_course import EventCourse, untrusted
+from evaluation.diagnostics.missed_drift import POWERS, missed_drift
 from evaluation.results import Check, Estimate, ResultSet
 
 AS_LARGE = 1.0  # share of the overall effect from which a difference before adoption matters
@@ -18,10 +20,10 @@ def pretrends(results: ResultSet, anticipation: int = 0) -> tuple[Check, ...]:
     there are, and pass because it has little power. The single leads, with Bonferroni's correction for their
     number, hold their level with few clusters; their size beside the effect says whether they matter (Roth, 2022).
     """
-    alone = {c.time for c in results.checks if c.check in ("small_cohort", "single_cluster") and c.term == "event"}
+    alone = untrusted(results)
     before = (e for e in results.estimates if e.term == "event" and e.status == "ok" and (e.time or 0) < -anticipation)
     leads = [e for e in before if e.time not in alone]
-    return (*_furthest(leads), *_largest(leads, results))
+    return (*_furthest(leads, results), *_largest(leads, results))
 
 
 def _behind(estimates: list[Estimate]) -> tuple[int, ...]:
@@ -34,7 +36,7 @@ def _when(lead: Estimate) -> str:
     return f"{periods} period{'' if periods == 1 else 's'} before adoption"
 
 
-def _furthest(leads: list[Estimate]) -> tuple[Check, ...]:
+def _furthest(leads: list[Estimate], results: ResultSet) -> tuple[Check, ...]:
     tested = [e for e in leads if e.p_value is not None]
     if not tested:
         return ()
@@ -49,11 +51,18 @@ def _furthest(leads: list[Estimate]) -> tuple[Check, ...]:
     else:
         message = (
             f"None of the {len(tested)} differences before adoption is out of line (Bonferroni). This is no proof of "
-            "parallel trends: the test can miss differences that matter."
+            f"parallel trends: the test can miss differences that matter.{_missed(results)}"
         )
     return (Check("pretrend_leads", "fail" if out else "pass", message, term="event", time=lead.time,
                   statistic=lead.estimate, p_value=p_value, threshold=ALPHA,
                   counts=_behind(tested)),)  # fmt: skip
+
+
+def _missed(results: ResultSet) -> str:
+    """Which drift the look at the leads misses half of the time, where all are measured from one period."""
+    events = EventCourse.of(results)
+    slope = missed_drift(events, POWERS[0]) if events else None
+    return f" A steady drift of {slope:.3g} per period would have been missed half of the time." if slope else ""
 
 
 def _largest(leads: list[Estimate], results: ResultSet) -> tuple[Check, ...]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evaluation.errors import NotEstimable
-from evaluation.inference.aggregation import Mean, by_cohort_weight, of_cell, over_cohorts, plain, variance
-from evaluation.inference.covariance import joint_test, standard_errors
+from evaluation.inference.aggregation import Mean, by_cohort_weight, of_cell, over_cohorts, plain
+from evaluation.inference.covariance import standard_errors
 from evaluation.inference.group_time import Cell, GroupTime
-from evaluation.inference.rule import Rule, enough_for_joint_test, few_clusters, pretrends_check
-from evaluation.results import Check, Estimate, Inference, not_estimable
+from evaluation.inference.rule import Rule
+from evaluation.results import Check, Estimate, Inference, Influence, Joint, not_estimable
 
 if TYPE_CHECKING:
     from evaluation.data.moments import Mask
@@ -30,41 +30,55 @@ ESTIMANDS = {
     "group_time": "Effect on the treated by cohort and calendar period",
 }
 CONTROLS_ONLY = "influence function, comparison units' variation only"
-LISTED = 5
-
-_Made = tuple[Estimate, tuple[Inference, ...], tuple[Check, ...]]
-Rows = tuple[tuple[Estimate, ...], tuple[Inference, ...], tuple[Check, ...]]
-
-
-def figures(effects: GroupTime, rule: Rule, anticipation: int) -> Rows:
-    """All estimates with their inference, and the checks.
-
-    Raises
-    ------
-    NotEstimable
-        When no effect after adoption can be estimated.
-    """
-    report = _Report(effects, rule)
-    if not report.after.any():
-        k, reason = next((k, reason) for k, reason in report.reasons().items() if report.post[k])
-        raise NotEstimable(reason, report.units_behind([k]))
-    made = list(report.rows())
-    checks = (
-        _pretrends(report, anticipation),
-        *_missing(report),
-        *_small_cohorts(report),
-        *(c for _, _, check in made for c in check),
-        *few_clusters(rule.n_clusters),
-    )
-    return tuple(e for e, _, _ in made), tuple(i for _, how, _ in made for i in how), checks
 
 
 @dataclass(frozen=True)
-class _Report:
+class Row:
+    """One figure: its estimate, its inference and its warnings, and the mean it comes from (None = no answer)."""
+
+    estimate: Estimate
+    inference: tuple[Inference, ...] = ()
+    checks: tuple[Check, ...] = ()
+    mean: Mean | None = None
+
+
+@dataclass(frozen=True)
+class Events:
+    """Which effects the means by periods since adoption are made of.
+
+    `balance`: cohorts observed at least so many periods after adoption, at event times that all of them have.
+    `window`: first and last event time.
+    """
+
+    balance: int | None = None
+    window: tuple[int, int] | None = None
+
+    def shown(self, effects: GroupTime) -> Mask:
+        """The effects (K,) that enter."""
+        since, first, last = effects.time - effects.cohort, effects.periods[0], effects.periods[-1]
+        found = np.ones(len(since), dtype=np.bool_)
+        if self.balance is not None:
+            found &= last - effects.cohort >= self.balance
+            found &= (since <= self.balance) & (since >= self.balance - last + first)
+        if self.window is not None:
+            found &= (since >= self.window[0]) & (since <= self.window[1])
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
     """Means of the effects as rows."""
 
     effects: GroupTime
     rule: Rule
+    events: Events = field(default_factory=Events)
+    _clusters: dict[bytes, int] = field(default_factory=dict, init=False, repr=False)
+
+    def require(self) -> None:
+        """Raise NotEstimable when no effect after adoption can be estimated."""
+        if not self.after.any():
+            k, reason = next((k, reason) for k, reason in self.reasons().items() if self.post[k])
+            raise NotEstimable(reason, self.units_behind([k]))
 
     @cached_property
     def post(self) -> Mask:
@@ -87,29 +101,53 @@ class _Report:
                 found[g] = int(moments.units[rows].sum())
         return found
 
-    def rows(self) -> Iterator[_Made]:
-        """Every estimate, the overall ones first, with its inference and what to say about it."""
-        groups, events, periods = self._by("cohort"), self._by_event(), self._by("time")
-        known = self.effects.available
-        yield self._row("att", by_cohort_weight(self.effects, self.after))
-        yield self._row("att_group", over_cohorts(self.effects, groups))
-        yield self._row("att_dynamic", plain([m for e, m in events.items() if e >= 0]))
-        yield self._row("att_calendar", plain(list(periods.values())))
+    def overall(self) -> Row:
+        """The one overall effect."""
+        return self._row("att", by_cohort_weight(self.effects, self.after))
+
+    def rows(self) -> Iterator[Row]:
+        """Every estimate, the overall ones first."""
+        groups, events, periods = self._by("cohort"), self._by_event, self._by("time")
         cohort, time, since = self.effects.cohort, self.effects.time, self.effects.time - self.effects.cohort
-        for e in np.unique(since).tolist():
-            yield self._maybe("event", events.get(e), since == e, time=float(e))
+        shown = self.events.shown(self.effects)
+        course = [m for e, m in events.items() if e >= 0]
+        yield self.overall()
+        yield self._row("att_group", over_cohorts(self.effects, groups))
+        yield self._maybe("att_dynamic", plain(course) if course else None, shown & self.post)
+        yield self._row("att_calendar", plain(list(periods.values())))
+        for e in np.unique(since[shown]).tolist():
+            yield self._maybe("event", events.get(e), shown & (since == e), time=float(e))
         for g in self.effects.cohorts.tolist():
             yield self._maybe("group", groups.get(g), self.post & (cohort == g), group=str(g))
         for t in np.unique(time[self.post]).tolist():
             yield self._maybe("calendar", periods.get(t), self.post & (time == t), time=float(t))
+        yield from self._cells()
+
+    def _cells(self) -> Iterator[Row]:
         reasons = self.reasons()
         for k, cell in enumerate(self.effects.cells):
-            mean = of_cell(self.effects, k) if known[k] else None
-            at = float(self.effects.periods[cell.period])
-            if mean is not None:
-                yield self._row("group_time", mean, group=str(cell.cohort), time=at)
+            key: dict[str, Any] = {"group": str(cell.cohort), "time": float(self.effects.periods[cell.period])}
+            if k in reasons:
+                yield self._none("group_time", reasons[k], self.units_behind([k]), **key)
             else:
-                yield self._none("group_time", reasons[k], self.units_behind([k]), group=str(cell.cohort), time=at)
+                yield self._row("group_time", of_cell(self.effects, k), **key)
+
+    def joint(self) -> Joint | None:
+        """The effects by periods since adoption together, references apart; None where there are none."""
+        reference = self.effects.reference
+        zero = tuple(float(e) for e, m in self._by_event.items() if reference[m.cells].all())
+        means = {e: m for e, m in self._by_event.items() if not reference[m.cells].all()}
+        if not means:
+            return None
+        gradients = np.stack([m.gradient for m in means.values()], axis=1)
+        return Joint(
+            np.array(list(means), dtype=np.float64), np.array([m.value for m in means.values()]),
+            self.effects.errors.together(gradients), zero)  # fmt: skip
+
+    def influence(self) -> Influence | None:
+        """What each cluster adds to the error of the overall effect; None where units are summed across clusters."""
+        found = self.effects.errors.by_cluster(by_cohort_weight(self.effects, self.after).gradient[:, None])
+        return None if found is None else Influence(np.unique(self.effects.moments.cluster), found[:, 0])
 
     def _by(self, key: str) -> dict[int, Mean]:
         """Means after adoption by `cohort` (periods weighing the same) or by `time` (cohorts by size)."""
@@ -123,8 +161,10 @@ class _Report:
                 found[label] = plain([of_cell(self.effects, k) for k in np.flatnonzero(cells).tolist()])
         return found
 
+    @cached_property
     def _by_event(self) -> dict[int, Mean]:
         since, known = self.effects.time - self.effects.cohort, self.effects.available
+        known = known & self.events.shown(self.effects)
         return {e: by_cohort_weight(self.effects, known & (since == e)) for e in np.unique(since[known]).tolist()}
 
     def reasons(self) -> dict[int, str]:
@@ -138,6 +178,10 @@ class _Report:
                 f"No unit of cohort {cell.cohort} is observed both in {time} and in its base period {base}. "
                 "A larger `anticipation` moves the base period back."
             )
+        if k in self.effects.problems:
+            return (
+                f"Cohort {cell.cohort} cannot be compared in {time} given the covariates: {self.effects.problems[k]}."
+            )
         if not cell.controls:
             return f"No unit is left untreated in {time} to compare cohort {cell.cohort} with."
         return f"No unit to compare cohort {cell.cohort} with is observed both in {time} and in {base}."
@@ -149,27 +193,31 @@ class _Report:
         found += [int(kinds.units[m[k]].sum()) for k in cells for m in (effects.treated, effects.control)]
         return tuple(sorted({n for n in found if n}))
 
-    def _maybe(self, term: str, mean: Mean | None, cells: Mask, **key: Any) -> _Made:
+    def _maybe(self, term: str, mean: Mean | None, cells: Mask, **key: Any) -> Row:
         if mean is not None:
             return self._row(term, mean, **key)
         behind = self.units_behind(np.flatnonzero(cells).tolist())
         return self._none(term, "None of the effects in it can be estimated.", behind, **key)
 
-    def _none(self, term: str, reason: str, counts: tuple[int, ...], **key: Any) -> _Made:
+    def _none(self, term: str, reason: str, counts: tuple[int, ...], **key: Any) -> Row:
         row, check = not_estimable(term, ESTIMANDS[term], reason, counts, **key)
-        return row, (), (check,)
+        return Row(row, checks=(check,))
 
-    def _row(self, term: str, mean: Mean, **key: Any) -> _Made:
+    def _row(self, term: str, mean: Mean, **key: Any) -> Row:
         counts = self._counts(mean.cells)
         if self.effects.reference[mean.cells].all():
             row = Estimate(term, ESTIMANDS[term], 0.0, status="reference", conf_level=self.rule.conf_level,
                            **key, **counts)  # fmt: skip
-            return row, (), ()
-        error = standard_errors(np.atleast_2d(variance(self.effects, mean)), self.effects.moments.spread)[0]
+            return Row(row)
+        error = standard_errors(np.atleast_2d(self.effects.errors.variance(mean.gradient)), self._spread)[0]
         alone = set(self.effects.cohort[mean.cells].tolist()) <= set(self.single)
         row, how = self.rule.figure(term, ESTIMANDS[term], mean.value, error, method=CONTROLS_ONLY if alone else "",
                                     **key, **counts)  # fmt: skip
-        return row, (how,), self._alone(row) if alone and term in ("event", "calendar") else ()
+        return Row(row, (how,), self._alone(row) if alone and term in ("event", "calendar") else (), mean)
+
+    @property
+    def _spread(self) -> float:
+        return self.effects.moments.spread
 
     def _alone(self, row: Estimate) -> tuple[Check, ...]:
         when = f"{row.time:g} periods since adoption" if row.term == "event" else f"period {row.time:g}"
@@ -182,77 +230,24 @@ class _Report:
 
     def _counts(self, cells: Mask) -> dict[str, Any]:
         """Units, observations and clusters that some cells rest on."""
-        effects, kinds, moments = self.effects, self.effects.kinds, self.effects.moments
+        effects, kinds, sides = self.effects, self.effects.kinds, self.effects.members
         treated, control = (np.logical_or.reduce(m[cells]) for m in (effects.treated, effects.control))
         used = np.zeros(kinds.observed.shape, dtype=np.bool_)
         for k in np.flatnonzero(cells).tolist():
-            either = effects.treated[k] | effects.control[k]
-            for period in (effects.cells[k].period, effects.cells[k].base):
-                used[:, period] |= either
+            used[:, effects.cells[k].period] |= sides.treated_now[k] | sides.control_now[k]
+            used[:, effects.cells[k].base] |= sides.treated_then[k] | sides.control_then[k]
         inside, outside = int(kinds.units[treated].sum()), int(kinds.units[control].sum())
         return {
             "n_obs": int(kinds.units @ used.sum(axis=1)),
             "n_units": int(kinds.units[treated | control].sum()),
             "n_treated_units": inside,
-            "n_clusters": moments.clusters_among((treated | control)[kinds.of_row]),
+            "n_clusters": self.clusters(treated | control),
             "counts": tuple(n for n in (inside, outside) if n),
         }
 
-
-def _pretrends(report: _Report, anticipation: int) -> Check:
-    """Joint test of the effects before adoption and its anticipation, of cohorts whose variation can be seen."""
-    effects, moments = report.effects, report.effects.moments
-    before = effects.available & ~effects.reference & (effects.time < effects.cohort - anticipation)
-    tested = np.flatnonzero(before & ~np.isin(effects.cohort, sorted(report.single)))
-    test = None
-    if len(tested) < moments.n_clusters:  # else the covariance has not full rank: influences add up to zero
-        test = joint_test(effects.att[tested], effects.covariance[np.ix_(tested, tested)])
-    left_out = int(before.sum()) - len(tested)
-    without = f" {left_out} differences of cohorts of one unit or cluster are left out." if left_out else ""
-    trusted = all(
-        enough_for_joint_test(moments.clusters_among(moments.cohort == g), int(n))
-        for g, n in zip(*np.unique(effects.cohort[tested], return_counts=True), strict=True)
-    )
-    behind = report.units_behind(np.flatnonzero(before).tolist())
-    return pretrends_check(test, len(tested), trusted=trusted, counts=behind, without=without)
-
-
-def _missing(report: _Report) -> tuple[Check, ...]:
-    """Which effects after adoption the means leave out."""
-    effects, post = report.effects, report.post
-    lost = np.flatnonzero(post & ~effects.available).tolist()
-    if not lost:
-        return ()
-    named = [f"cohort {effects.cells[k].cohort} in {effects.periods[effects.cells[k].period]}" for k in lost[:LISTED]]
-    more = ", …" if len(lost) > LISTED else ""
-    message = (
-        f"{len(lost)} of {int(post.sum())} effects after adoption cannot be estimated and are left out of the means: "
-        f"{', '.join(named)}{more}."
-    )
-    return (Check("cells_missing", "warn", message, term="att", statistic=len(lost),
-                  counts=report.units_behind(lost)),)  # fmt: skip
-
-
-def _small_cohorts(report: _Report) -> tuple[Check, ...]:
-    """Cohorts of one unit or in one cluster, and how much of the overall effect rests on them."""
-    effects, single = report.effects, report.single
-    if not single:
-        return ()
-    checks = []
-    for cohort, units in single.items():
-        size = "one unit" if units == 1 else f"{units} units in one cluster"
-        message = (
-            f"Cohort {cohort} is {size}: its effects are unreliable. Their standard errors reflect the comparison "
-            "units only and are too small."
-        )
-        checks.append(Check("small_cohort", "warn", message, term="group", group=str(cohort),
-                            statistic=units, counts=(units,)))  # fmt: skip
-    gradient = by_cohort_weight(effects, report.after).gradient[: len(effects.cells)]
-    weight = float(gradient[np.isin(effects.cohort, sorted(single))].sum())
-    message = (
-        f"{weight:.0%} of the weight of the overall effect lies on cohorts of one unit or cluster; its standard error "
-        "leaves out how they vary."
-    )
-    checks.append(Check("small_cohort", "warn", message, term="att", statistic=weight,
-                        counts=tuple(sorted(set(single.values())))))  # fmt: skip
-    return tuple(checks)
+    def clusters(self, kinds: Mask) -> int:
+        """Clusters with any unit of some kinds (D,)."""
+        key = kinds.tobytes()
+        if key not in self._clusters:
+            self._clusters[key] = self.effects.moments.clusters_among(kinds[self.effects.kinds.of_row])
+        return self._clusters[key]

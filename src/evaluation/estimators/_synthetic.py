@@ -62,18 +62,24 @@ class Comparison:
 
     def of_cohort(self, start: int) -> Mask:
         """Which of the treated adopted then (N,)."""
-        found: Mask = self.moments.cohort[self.treated] == start
+        import numpy as np
+
+        found: Mask = np.asarray(self.moments.cohort[self.treated] == start)
         return found
 
     def before(self, start: int) -> Mask:
         """Whether a period is before adoption (T,)."""
-        found: Mask = self.times < start
+        import numpy as np
+
+        found: Mask = np.asarray(self.times < start)
         return found
 
     def used(self, start: int) -> Mask:
         """Periods in which any unit of the cohort is observed (T,)."""
-        found: Mask = self.moments.observed[self.treated[self.of_cohort(start)]].any(axis=0)
-        return found
+        import numpy as np
+
+        found = self.moments.observed[self.treated[self.of_cohort(start)]].any(axis=0)
+        return np.asarray(found)
 
     @property
     def pool(self) -> Floats:
@@ -103,12 +109,10 @@ class Comparison:
 
     def weight_rows(self, weights: Floats, estimand: str, conf_level: float) -> list[Made]:
         """One row a donor; `weights` (J,). Each tells of a single unit."""
-        found = []
-        for row, weight in zip(self.donors.tolist(), weights.tolist(), strict=True):
-            place = {"group": self.moments.name(row), "conf_level": conf_level}
-            sizes: dict[str, Any] = {"n_units": 1, "n_treated_units": 0, "counts": (1,)}
-            found.append((Estimate("weight", estimand, weight, **place, **sizes), None))
-        return found
+        sizes: dict[str, Any] = {"conf_level": conf_level, "n_units": 1, "n_treated_units": 0, "counts": (1,)}
+        names = [self.moments.name(row) for row in self.donors.tolist()]
+        pairs = zip(names, weights.tolist(), strict=True)
+        return [(Estimate("weight", estimand, weight, group=name, **sizes), None) for name, weight in pairs]
 
 
 def compared(moments: UnitMoments, choice: list[str | int] | Donors | None) -> Comparison:
@@ -124,9 +128,7 @@ def compared(moments: UnitMoments, choice: list[str | int] | Donors | None) -> C
 
     require_variation(moments)
     if not moments.constant_weights:
-        raise NotEstimable(
-            "Weights change within units, and a unit has one weight in a synthetic comparison: leave design.weights out."
-        )
+        raise NotEstimable("Weights change within units, and here a unit has one weight: leave design.weights out.")
     moments = _usable_treated(moments)
     inside = _adopts(moments)
     moments = _chosen(moments, inside, choice)
@@ -240,8 +242,8 @@ def range_check(comparison: Comparison) -> tuple[Check, ...]:
         message = "In every period before adoption the treated lie within the range of the donors."
         return (Check("donor_range", "pass", message, statistic=0.0, counts=counts),)
     message = (
-        f"In {share:.0%} of the periods before adoption a treated unit lies outside the range of all donors: no weights "
-        "can match it there."
+        f"In {share:.0%} of the periods before adoption a treated unit lies outside the range of all donors: no "
+        "weights can match it there."
     )
     return (Check("donor_range", "warn", message, statistic=share, counts=counts),)
 

@@ -47,8 +47,8 @@ class InterruptedTimeSeries(PanelEstimator):
     conventions = (
         "Least squares with Newey-West standard errors (Bartlett's kernel; lags 4 (n/100)^(2/9), rounded down, unless "
         "given), times n/(n-K) where `adjust` is on; or iterated generalised least squares with autoregressive errors "
-        "(Yule-Walker, order 1 unless `lags` says; 0 = ordinary least squares). t with n-K degrees of freedom, the points "
-        "that feed the filter not counted."
+        "(Yule-Walker, order 1 unless `lags` says; 0 = ordinary least squares). t with n-K degrees of freedom, the "
+        "points that feed the filter not counted."
     )
     source = (
         "Wagner, Soumerai, Zhang and Ross-Degnan (2002); Newey and West (1987); Bernal, Cummins and Gasparrini (2017)"
@@ -165,8 +165,8 @@ def _require(series: Series, slope: bool) -> None:
     before, needed = len(series.times) - after, 2 if slope else 1
     if before < FEWEST_BEFORE or after < needed:
         raise NotEstimable(
-            f"The series has {before} period{'' if before == 1 else 's'} before the start and {after} from it on; it needs "
-            f"{FEWEST_BEFORE} and {needed} at the very least."
+            f"The series has {before} period{'' if before == 1 else 's'} before the start and {after} from it on; it "
+            f"needs {FEWEST_BEFORE} and {needed} at the very least."
         )
 
 
@@ -208,7 +208,7 @@ class Regressed:
     def exact(self) -> bool:
         """Whether nothing is left over that errors could be reckoned from."""
         spread = float(self.series.values.std())
-        return self.fit.variance**0.5 <= 1e-12 * max(spread, abs(float(self.series.values.mean())))
+        return float(self.fit.variance**0.5) <= 1e-12 * max(spread, abs(float(self.series.values.mean())))
 
     def _figure(
         self, term: str, estimand: str, value: float, variance: float, **place: Any
@@ -290,8 +290,8 @@ class Regressed:
         if self.options.season == "none" or before >= 2 * self.options.period:
             return ()
         message = (
-            f"The season is known from {before} periods before the start: fewer than two rounds of {self.options.period}, so "
-            "season and effect can be mistaken for each other."
+            f"The season is known from {before} periods before the start: fewer than two rounds of "
+            f"{self.options.period}, so season and effect can be mistaken for each other."
         )
         return (Check("short_season", "warn", message, statistic=before, threshold=2 * self.options.period),)
 
@@ -300,8 +300,8 @@ class Regressed:
 
         rest, order = self.fit.innovations, len(self.fit.autoregression)
         watson = durbin_watson(rest)
-        found = [Check("durbin_watson", "info", f"Durbin-Watson of the errors is {watson:.3g} (2: no correlation from one "
-                       "period to the next).", statistic=watson)]  # fmt: skip
+        message = f"Durbin-Watson of the errors is {watson:.3g} (2: no correlation from one period to the next)."
+        found = [Check("durbin_watson", "info", message, statistic=watson)]
         lags = min(LJUNG_BOX_LAGS, len(rest) // 5)
         if lags <= order:
             return tuple(found)

@@ -69,10 +69,11 @@ class PoissonDiD(RegressionEstimator):
         """
         import numpy as np
 
+        from evaluation.data.event_moments import with_events
         from evaluation.estimators._did import require_variation, several_periods
 
         require_variation(moments)
-        moments = several_periods(moments)
+        moments = with_events(several_periods(moments))
         if not moments.n_units:
             raise NotEstimable("No unit has an outcome in more than one period.")
         static = _Static(moments, self.conf_level, alternatives)
@@ -92,9 +93,10 @@ class _PoissonRegression(Regression):
 
     @cached_property
     def _jackknife(self) -> Floats | None:
+        from evaluation.inference.fixed_effects_poisson import PoissonFit
         from evaluation.inference.rule import ENOUGH_CLUSTERS
 
-        assert isinstance(self.fit, _fit_class())  # noqa: S101 - made by the functions below only
+        assert isinstance(self.fit, PoissonFit)  # noqa: S101 - made by `_regression` only
         few = 2 < self.fit.n_clusters < ENOUGH_CLUSTERS
         return self.fit.jackknife() if self.alternatives and few else None
 
@@ -111,12 +113,6 @@ class _PoissonRegression(Regression):
         return (Inference(
             estimate.term, JACKKNIFE, estimate.group, estimate.time, error, span.low, span.high, span.p_value,
             "t", df, "clusters - 1", n_clusters=self.fit.n_clusters),)  # fmt: skip
-
-
-def _fit_class() -> type[PoissonFit]:
-    from evaluation.inference.fixed_effects_poisson import PoissonFit
-
-    return PoissonFit
 
 
 def _regression(moments: PanelMoments, fit: PoissonFit, conf_level: float, alternatives: bool) -> _PoissonRegression:
@@ -218,9 +214,10 @@ class _Static:
 
         inference = tuple(moved(row) for row in self.att.inference)
         head = inference[0]
+        counts = (*att.counts, *(n for n in behind if n))
         estimate = replace(
             att, term=term, estimand=estimand, scale="level", estimate=value(att.estimate), std_error=head.std_error,
-            conf_low=head.conf_low, conf_high=head.conf_high, counts=(*att.counts, *(n for n in behind if n)))  # fmt: skip
+            conf_low=head.conf_low, conf_high=head.conf_high, counts=counts)  # fmt: skip
         return Made(estimate, inference)
 
 

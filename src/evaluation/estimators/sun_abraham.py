@@ -50,13 +50,13 @@ class SunAbraham(RegressionEstimator):
         """
         from evaluation.estimators._cohort_cells import CellReport
         from evaluation.estimators._did import require_variation, several_periods, without_always_treated
-        from evaluation.inference.cohort_cells import CohortCells, since_adoption
+        from evaluation.inference.cohort_cells import CohortCells, since_adoption, with_reference
         from evaluation.inference.two_way import two_way
 
         require_variation(moments)
         moments = several_periods(without_always_treated(moments))
         moments = several_periods(self._compared(moments))
-        moments = several_periods(_with_reference(moments, self.reference))
+        moments = several_periods(with_reference(moments, self.reference))
         since, adopts = since_adoption(moments)
         cells = CohortCells.of(moments, adopts[:, None] & (since != self.reference))
         fit = two_way(moments, cells.design)
@@ -85,28 +85,3 @@ class SunAbraham(RegressionEstimator):
             raise NotEstimable("All treated units start at once: no earlier cohort to compare with the last one.")
         reason = f"From {last} on, when the last cohort is treated too"
         return in_periods(moments, moments.times < last, "last_cohort_treated", reason)
-
-
-def _with_reference(moments: PanelMoments, reference: int) -> PanelMoments:
-    """The moments without cohorts of which no unit is observed in the reference period.
-
-    Raises
-    ------
-    NotEstimable
-        When no cohort is left.
-    """
-    import numpy as np
-
-    from evaluation.inference.cohort_cells import since_adoption
-
-    since, adopts = since_adoption(moments)
-    cohorts, of_row = np.unique(moments.cohort, return_inverse=True)
-    at = (moments.observed & (since == reference)[of_row]).any(axis=1)
-    with_one = np.isin(cohorts, moments.cohort[at]) | ~adopts
-    if adopts.any() and not (with_one & adopts).any():
-        raise NotEstimable(
-            f"No treated unit is observed in the reference period, {-reference} before adoption; "
-            "choose another with the option `reference`."
-        )
-    reason = f"No unit of the cohort is observed in the reference period, {-reference} before adoption"
-    return moments.without(~with_one[of_row], "cohort_without_reference", reason)

@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from evaluation.data.moments import Floats, PanelMoments
     from evaluation.data.panel import Panel
     from evaluation.data.unit_moments import UnitMoments
-    from evaluation.inference.synthetic import Placebos, Synthetic
+    from evaluation.inference.synthetic import Sets, Synthetic
     from evaluation.study.models import Outcome
 
 ESTIMAND = "Effect on the treated: mean gap to the synthetic comparison from adoption on"
 WEIGHT = "Weight of the donor in the synthetic comparison"
 GAP = "Gap between the treated and the synthetic comparison in the period"
 SEED = 1989
-QUICK = 60  # donors up to which a diagnostic that asks again and again gets the placebos too
+FEWEST_LEFT = 2  # units outside of a set of placebos, to be their donors
+QUICK, QUICK_DRAWS = 60, 99  # donors up to which diagnostics get placebos too, and how many sets of them
 HEAVY = 0.05  # weight from which a donor's own break matters
 SOON = 3  # periods after adoption in which a donor's break looks like the same event
 BROKEN = 3.0  # times the donors' median ratio of gaps after and before
@@ -55,10 +56,11 @@ class SyntheticControl(PanelEstimator):
         "every period. Aggregates such as states, counties or agencies, not people."
     )
     conventions = (
-        "Weights are zero or more, sum to one and minimise the squared gaps before adoption exactly (active set, optimum "
-        "verified). No standard error: the p-value is the rank of the ratio of root mean squared gaps after and before "
-        "adoption among all donors treated as placebos by the other donors; the interval holds the constant effects "
-        "that this test does not reject, and is empty where donors are too few for the confidence level."
+        "Weights are zero or more, sum to one and minimise the squared gaps before adoption exactly (active set, "
+        "optimum verified). No standard error: the p-value is the rank of the ratio of root mean squared gaps after "
+        "and before adoption among all units treated as placebos, each by all other units (with several treated units, "
+        "sets of units); the interval holds the constant effects that this test does not reject, and is left out where "
+        "there are too few units for the confidence level, or several adoption dates."
     )
     source = "Abadie, Diamond and Hainmueller (2010); Doudchenko and Imbens (2016) for the penalty"
 
@@ -88,15 +90,15 @@ class SyntheticControl(PanelEstimator):
             When nobody is treated within the periods, or fewer than two donors are left.
         """
         found = self._fitted(moments)
-        placebos = found.placebos()
-        rows = [self._overall(found, placebos), *found.gap_rows(), *found.weight_rows()]
-        checks = (
-            *donor_checks(found.data), fit_check(found.data, found.before**0.5, "the synthetic comparison"),
-            *range_check(found.data), *found.solution(), *found.ratio(placebos), *found.contamination(placebos))  # fmt: skip
+        ranking = found.ranking(self.draws)
+        rows = [found.overall(ranking), *found.gap_rows(), *found.weight_rows()]
+        fit = fit_check(found.data, found.before**0.5, "the synthetic comparison")
+        of_donors = (*donor_checks(found.data), fit, *range_check(found.data))
+        checks = (*of_donors, *found.solution(), *found.ratio(ranking), *found.contamination())
         return collected(rows, checks, found.data.moments.flow)
 
     def overall(self, moments: PanelMoments, outcome: Outcome) -> Estimate:  # noqa: ARG002 - the moments say all
-        """The overall effect alone; with its p-value and interval where donors are few.
+        """The overall effect alone; with its p-value and interval where donors are few, from fewer random placebos.
 
         Raises
         ------
@@ -104,7 +106,7 @@ class SyntheticControl(PanelEstimator):
             When there is no overall effect.
         """
         found = self._fitted(moments)
-        return self._overall(found, found.placebos() if len(found.data.donors) <= QUICK else None)[0]
+        return found.overall(found.ranking(QUICK_DRAWS) if len(found.data.donors) <= QUICK else None)[0]
 
     def _fitted(self, moments: PanelMoments) -> Fitted:
         from evaluation.data.unit_moments import UnitMoments
@@ -119,29 +121,23 @@ class SyntheticControl(PanelEstimator):
         ]
         return Fitted(data, tuple(fits), self.penalty, self.conf_level)
 
-    def _overall(self, found: Fitted, placebos: Placebos | None) -> Made:
-        place: dict[str, Any] = {"conf_level": self.conf_level, **found.data.counts()}
-        if placebos is None or not self._enough(found):
-            return Estimate("att", ESTIMAND, found.effect, **place), None
-        from evaluation.inference.synthetic import inverted, placebo_sets, rank_p
 
-        slots, shares = found.slots, found.data.shares
-        sets, complete = placebo_sets(len(found.data.donors), slots, shares, self.draws, SEED)
-        others = placebos.of_sets(sets, slots, shares, found.floor)
-        p_value = rank_p(found.post_pre, others)
-        span = inverted(found.effect, max(found.before, found.floor), found.after, others, self.conf_level)
-        low, high = span or (None, None)
-        row = Estimate("att", ESTIMAND, found.effect, None, low, high, p_value, **place)
-        what = f"all {len(others)}" if complete else f"{len(others)} random"
-        units = "donors" if len(slots) == 1 else "sets of donors"
-        method = f"placebo in space: rank of the ratio of gaps after and before adoption among {what} {units}"
-        method += "; interval of constant effects by test inversion" if span else ""
-        return row, Inference("att", method, conf_low=low, conf_high=high, p_value=p_value, distribution="placebo",
-                              df_rule="rank among placebos")  # fmt: skip
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The treated units among placebos; `complete` says whether these are all there are."""
 
-    def _enough(self, found: Fitted) -> bool:
-        """Whether there are as many donors as treated units, to stand in their places."""
-        return len(found.data.donors) > len(found.data.treated)
+    real: Sets
+    others: Sets
+    complete: bool
+    one_date: bool
+    places: int
+
+    @property
+    def method(self) -> str:
+        """How the p-value came about."""
+        what = f"{'all' if self.complete else 'random'} {len(self.others.before)}"
+        units = "other units" if self.places == 1 else "other sets of units"
+        return f"placebo in space: rank of the ratio of gaps after and before adoption among {what} {units}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,20 +181,43 @@ class Fitted:
         """Root mean squared gap after adoption over that before."""
         return float((self.after / max(self.before, self.floor)) ** 0.5)
 
-    @property
-    def slots(self) -> Any:
-        """Which adoption date each treated unit has (N,)."""
+    def ranking(self, draws: int) -> Ranking | None:
+        """The ratio of gaps after and before adoption among placebos; None where too few units can stand in.
+
+        Treated units with missing outcomes are left out of the placebos: they can stand in for no one.
+        """
         import numpy as np
 
-        cohorts = np.array(self.data.cohorts)
-        return np.searchsorted(cohorts, self.data.moments.cohort[self.data.treated])
+        from evaluation.inference.synthetic import Sets, Slots, choices, permuted
 
-    def placebos(self) -> Placebos:
-        """Every donor treated by the others, at each of the adoption dates."""
-        from evaluation.inference.synthetic import placebos
+        data = self.data
+        starts = [int(g) for g in data.moments.cohort[data.treated]]
+        used = [~np.isnan(data.values[r]) for r in data.treated]
+        slots = Slots(tuple(used), tuple(data.before(g) for g in starts), data.shares)
+        needed = np.any(used, axis=0)
+        whole = [r for r, own in zip(data.treated.tolist(), used, strict=True) if own[needed].all()]
+        units = [*whole, *data.donors.tolist()]
+        if len(units) < len(starts) + FEWEST_LEFT:
+            return None
+        sets, complete = choices(len(units), len(whole), slots, draws, SEED)
+        others = permuted(data.values[units].T, slots, sets, len(whole), self.penalty)
+        real = Sets(*(np.array([v]) for v in (self.before, self.after, -self.effect, 1.0)))
+        return Ranking(real, others, complete, slots.one_date, len(starts))
 
-        starts = [(self.data.used(g), self.data.before(g)) for g in self.data.cohorts]
-        return placebos(self.data.pool, starts, self.penalty)
+    def overall(self, ranking: Ranking | None) -> Made:
+        """The effect, with the p-value and the interval that the placebos give."""
+        from evaluation.inference.synthetic import inverted, rank_p
+
+        place: dict[str, Any] = {"conf_level": self.conf_level, **self.data.counts()}
+        if ranking is None:
+            return Estimate("att", ESTIMAND, self.effect, **place), None
+        p_value = rank_p(ranking.real, ranking.others, 0.0, self.floor)
+        span = inverted(ranking.real, ranking.others, self.conf_level, self.floor) if ranking.one_date else None
+        low, high = span or (None, None)
+        row = Estimate("att", ESTIMAND, self.effect, None, low, high, p_value, **place)
+        method = ranking.method + ("; interval of constant effects by inverting the test" if span else "")
+        return row, Inference("att", method, conf_low=low, conf_high=high, p_value=p_value, distribution="placebo",
+                              df_rule="rank among placebos")  # fmt: skip
 
     def gap_rows(self) -> list[Made]:
         """Gaps by period, averaged over the treated of a cohort who are observed in it."""
@@ -250,39 +269,46 @@ class Fitted:
             found.append(Check("weights_not_unique", "warn", message, term="att", counts=counts))
         return tuple(found)
 
-    def ratio(self, placebos: Placebos) -> tuple[Check, ...]:
-        """How far the gap grew at adoption, beside the donors' own."""
+    @cached_property
+    def alone(self) -> list[tuple[Synthetic, ...]]:
+        """Every donor fitted by the other donors alone, at each adoption date."""
+        from evaluation.inference.synthetic import placebos
+
+        data = self.data
+        return [placebos(data.pool, data.used(g), data.before(g), self.penalty) for g in data.cohorts]
+
+    def ratio(self, ranking: Ranking | None) -> tuple[Check, ...]:
+        """How far the gap grew at adoption, beside the donors' own; and whether placebos are enough to tell."""
         import numpy as np
 
-        median = float(np.median(placebos.ratios(self.floor)))
+        ratios = [(f.after / max(f.before, self.floor)) ** 0.5 for fits in self.alone for f in fits]
         message = (
             f"After adoption the gap is {self.post_pre:.3g} times as large as before (root mean squares); among donors "
-            f"treated as placebos the median is {median:.3g}."
+            f"fitted by the other donors the median is {np.median(ratios):.3g}."
         )
-        found = [Check("post_pre_ratio", "info", message, term="att", statistic=self.post_pre,
-                       counts=self.data.counts()["counts"])]  # fmt: skip
-        donors, alpha = len(self.data.donors), 1 - self.conf_level
-        if len(self.fits) == 1 and (donors + 1) * alpha < 1:
-            message = (
-                f"With {donors} donors the smallest p-value there can be is {1 / (donors + 1):.2g}: nothing can be "
-                f"concluded at the {self.conf_level:.0%} level, and there is no interval."
-            )
-            found.append(Check("few_placebos", "warn", message, term="att", statistic=1 / (donors + 1),
-                               threshold=alpha, counts=(donors,)))  # fmt: skip
-        if donors <= len(self.fits):
-            message = "There are no more donors than treated units, so placebos cannot stand in for all of these."
-            found.append(Check("few_placebos", "warn", message, term="att", statistic=donors, counts=(donors,)))
-        return tuple(found)
+        counts = self.data.counts()["counts"]
+        found = Check("post_pre_ratio", "info", message, term="att", statistic=self.post_pre, counts=counts)
+        smallest, alpha = 1.0 if ranking is None else 1 / (1 + len(ranking.others.before)), 1 - self.conf_level
+        if smallest <= alpha + 1e-12:
+            return (found,)
+        message = (
+            "Too few units can stand in for the treated: there is no p-value and no interval."
+            if ranking is None
+            else f"With so few units the smallest p-value there can be is {smallest:.2g}: nothing can be concluded at the "
+            f"{self.conf_level:.0%} level, and there is no interval."
+        )
+        return (found, Check("few_placebos", "warn", message, term="att", statistic=smallest, threshold=alpha,
+                             counts=counts))  # fmt: skip
 
-    def contamination(self, placebos: Placebos) -> tuple[Check, ...]:
+    def contamination(self) -> tuple[Check, ...]:
         """Donors that carry weight and break from their own synthetic counterpart when the treated adopt."""
         import numpy as np
 
         times, ratios = self.data.times, []
-        for k, start in enumerate(self.data.cohorts):
-            late = np.flatnonzero((times >= start) & self.data.used(start))[:SOON]
-            near = (placebos.gaps[:, k, late] ** 2).mean(axis=1)
-            ratios.append(np.sqrt(near / np.maximum(placebos.before[:, k], self.floor)))
+        for start, fits in zip(self.data.cohorts, self.alone, strict=True):
+            soon = np.flatnonzero((times >= start) & self.data.used(start))[:SOON]
+            near = [float((f.gaps[soon] ** 2).mean()) / max(f.before, self.floor) for f in fits]
+            ratios.append(np.sqrt(near))
         worst = np.max(ratios, axis=0)
         limit = BROKEN * float(np.median(worst))
         broken = np.flatnonzero((self.weights >= HEAVY) & (worst > limit))

@@ -37,6 +37,7 @@ UNIT_WEIGHT = "Weight of the donor"
 TIME_WEIGHT = "Weight of the period before adoption"
 SEED = 2021
 QUICK = 60  # donors up to which a diagnostic that asks again and again gets standard errors too
+NOTHING = 1e-12  # of the outcome's spread: a standard error that is only rounding
 NOTABLE = 0.1  # standard errors by which the exact optimum's effect may differ unnoticed
 
 Method = Literal["placebo", "jackknife", "bootstrap"]
@@ -53,14 +54,15 @@ class SyntheticDiD(PanelEstimator):
         "less than synthetic control and less than parallel trends of all untreated units."
     )
     needs = (
-        "Treated units observed before and after adoption, and donors never treated (within the data) observed in every "
-        "period. Staggered adoption is taken cohort by cohort."
+        "Treated units observed before and after adoption, and donors never treated (within the data) observed in "
+        "every period. Staggered adoption is taken cohort by cohort."
     )
     conventions = (
         "Effect and standard errors as in the published procedure: ridge (N1 T1)^(1/2) times the variance of donors' "
-        "changes on the donors' weights, 1e-6 of it on the periods'. Placebo standard errors where a cohort has one unit "
-        "(every donor once where there is one treated unit, else random draws), jackknife with held weights otherwise; "
-        "replications solve for the weights exactly. Normal distribution. Cohorts are averaged by treated observations."
+        "changes on the donors' weights, 1e-6 of it on the periods'. Placebo standard errors where a cohort has one "
+        "unit (every donor once where there is one treated unit, else random draws), jackknife with held weights "
+        "otherwise; replications solve for the weights exactly. Normal distribution. Cohorts are averaged by "
+        "treated observations."
     )
     source = "Arkhangelsky, Athey, Hirshberg, Imbens and Wager (2021)"
 
@@ -283,6 +285,8 @@ class Solved:
 
     def effects(self, errors: Floats, how: str) -> list[Made]:
         """All figures read off the gaps, with their standard errors."""
+        import numpy as np
+
         told = {"att": ESTIMAND, "group": OF_COHORT, "event": EVENT, "gap": GAP}
         rule = Rule(how, self.conf_level, self.data.moments.n_clusters)
         treated = self.data.moments.cohort[self.data.treated]
@@ -290,13 +294,13 @@ class Solved:
         for (term, k, time, cells), value, error in zip(
             self._cells, self.values.tolist(), errors.tolist(), strict=True
         ):
-            starts = [g for g, some in zip(self.data.cohorts, cells.any(axis=1), strict=True) if some]
-            sizes = self.data.counts_for(int(sum((treated == g).sum() for g in starts)))
+            starts = [g for one, g in enumerate(self.data.cohorts) if cells[one].any()]
+            sizes = self.data.counts_for(int(np.isin(treated, starts).sum()))
             sizes["n_obs"] = int(sizes["n_units"] * cells.any(axis=0).sum()) if term != "att" else sizes["n_obs"]
             place: dict[str, Any] = {
                 "group": "" if k is None else str(self.data.cohorts[k]),
                 "time": None if time is None else float(time), **sizes}  # fmt: skip
-            std_error = error if error > 0 else None  # NaN is not above zero either
+            std_error = error if error > NOTHING * self.data.moments.spread else None  # nor where it is NaN
             row, inference = rule.figure(term, told[term], value, std_error, **place)
             rows.append((row, inference if std_error else None))
         return rows

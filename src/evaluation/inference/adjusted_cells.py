@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluation.errors import NotEstimable
+from evaluation.inference.cohort_cells import EffectFit
 from evaluation.inference.covariance import cluster_starts, cluster_sums, cr1_factor
 from evaluation.inference.regression import ClusterRegression
-from evaluation.inference.two_way import ABSORBED, TwoWayFit, free, independent
+from evaluation.inference.two_way import ABSORBED, free, independent
 from evaluation.inference.unit_covariates import terms
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 BLOCK = 2**21  # numbers held at once
 
 
-def adjusted_two_way(moments: PanelMoments, cells: CohortCells) -> TwoWayFit:
+def adjusted_two_way(moments: PanelMoments, cells: CohortCells) -> EffectFit:
     """The effects of the `cells`, one coefficient each; units with one period must be gone.
 
     Raises
@@ -39,7 +40,8 @@ def adjusted_two_way(moments: PanelMoments, cells: CohortCells) -> TwoWayFit:
     data = _Data(moments, cells)
     everyone = np.arange(len(moments.cohort))
     normal = data.gram(everyone)
-    kept = independent(normal, np.diag(data.gram(everyone, within=False)))
+    size = np.diag(data.gram(everyone, within=False))
+    kept = independent(normal, size)
     count = len(cells.cohort)
     identified = kept[-count:]
     if not identified.any():
@@ -56,10 +58,10 @@ def adjusted_two_way(moments: PanelMoments, cells: CohortCells) -> TwoWayFit:
     errors = cluster_sums(data.errors(solution, bread), moments.cluster)
     covariance = np.full((count, count), np.nan)
     covariance[np.ix_(identified, identified)] = factor * (errors.T @ errors)
-    return TwoWayFit(
-        np.where(identified, solution[-count:], np.nan), covariance, identified, int(moments.counts.sum()),
-        moments.n_clusters, factor, errors, lambda: data.by_cluster(np.flatnonzero(kept), parameters),
-        identified & free(normal, np.diag(normal), kept)[-count:])  # fmt: skip
+    return EffectFit(
+        np.where(identified, solution[-count:], np.nan), covariance, identified,
+        identified & free(normal, size, kept)[-count:], moments.n_clusters, factor, errors,
+        lambda: data.by_cluster(np.flatnonzero(kept), parameters))  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class _Shared:
-    """Comparisons (indices) of the same kinds of units (D,), with covariates of the same period, and their models."""
+    """Comparisons (indices) of the same kinds of units (D,), with covariates of the same period."""
 
     cells: Integers  # (M,)
     treated: Mask
@@ -27,7 +27,6 @@ class _Shared:
     period: int  # of the covariates; any where they do not change
     now: Integers  # (M,) periods compared
     then: Integers  # (M,) their bases
-    fit: Adjusted | None = None
 
 
 def adjusted_group_time(moments: CovariateMoments, cells: list[Cell], method: Method) -> GroupTime:
@@ -44,7 +43,8 @@ def adjusted_group_time(moments: CovariateMoments, cells: list[Cell], method: Me
     usable = members.usable(reference)
     att = np.where(usable & reference, 0.0, np.nan)
     data = _Data(moments, kinds, weight, len(cells), np.unique([c.cohort for c in cells]))
-    fitted, problems = [], {}
+    fitted: list[tuple[_Shared, Adjusted]] = []
+    problems: dict[int, str] = {}
     for shared in _groups(moments, cells, members, usable & ~reference):
         rows = np.flatnonzero((shared.treated | shared.control)[kinds.of_row])
         try:
@@ -53,11 +53,11 @@ def adjusted_group_time(moments: CovariateMoments, cells: list[Cell], method: Me
             problems.update(dict.fromkeys(shared.cells.tolist(), str(problem)))
             continue
         att[shared.cells] = fit.att
-        fitted.append(_Shared(shared.cells, shared.treated, shared.control, shared.period, shared.now, shared.then, fit))
+        fitted.append((shared, fit))
     errors = Errors(moments, len(cells) + len(data.cohorts), lambda rows: data.influence(fitted, rows))
-    fits = [s.fit for s in fitted if s.fit is not None]
     overlap = None
-    if fits and method != "reg":
+    if fitted and method != "reg":
+        fits = [fit for _, fit in fitted]
         overlap = Overlap(max(f.largest for f in fits), max(f.trimmed for f in fits), min(f.effective for f in fits))
     return GroupTime(cells, moments.times, att, reference, members, data.cohorts, shares(kinds, data.cohorts), errors,
                      kinds, moments, problems, overlap)  # fmt: skip
@@ -98,14 +98,13 @@ class _Data:
         found: Floats = (y[:, shared.now] - y[:, shared.then]) / self.weight[rows][:, None]
         return found
 
-    def influence(self, fitted: list[_Shared], rows: slice) -> Floats:
+    def influence(self, fitted: list[tuple[_Shared, Adjusted]], rows: slice) -> Floats:
         """What some rows add to the errors of all comparisons and shares (n, K + J)."""
         kind = self.kinds.of_row[rows]
         found = np.zeros((len(kind), self.size + len(self.cohorts)))
-        for shared in fitted:
-            assert shared.fit is not None  # noqa: S101 - only fits come here
+        for shared, fit in fitted:
             here = np.flatnonzero((shared.treated | shared.control)[kind])
             at = here + rows.start
-            found[np.ix_(here, shared.cells)] = shared.fit.influence(self.group(shared, at), self.change(shared, at))
+            found[np.ix_(here, shared.cells)] = fit.influence(self.group(shared, at), self.change(shared, at))
         found[:, self.size :] = share_influence(self.moments, self.weight, self.cohorts, rows)
         return found

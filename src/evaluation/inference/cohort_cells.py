@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluation.errors import NotEstimable
 from evaluation.results import FlowStep
 
 if TYPE_CHECKING:
     from evaluation.data.moments import Floats, Integers, Mask, PanelMoments
+    from evaluation.inference.regression import ClusterRegression
+
+
+@dataclass(frozen=True, eq=False)
+class EffectFit:
+    """Effects (P,) and their CR1 covariance (P, P), NaN where there is none; `estimable` are those that have a meaning.
+
+    `errors` (G, P') are the clusters' contributions to the error of the identified ones, None where units are summed
+    across clusters; `by_cluster` is the fit cluster by cluster, its last columns the identified effects.
+    """
+
+    coefficients: Floats
+    covariance: Floats
+    identified: Mask
+    estimable: Mask
+    n_clusters: int
+    factor: float
+    errors: Floats | None
+    by_cluster: Callable[[], ClusterRegression]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,3 +118,24 @@ def with_untreated_periods(moments: PanelMoments, untreated: Mask) -> PanelMomen
     """The moments in periods in which a row of the `untreated` (R, T) is observed: elsewhere nobody can be compared."""
     seen = (untreated & moments.observed).any(axis=0)
     return in_periods(moments, np.asarray(seen), "all_treated", "A period in which no unit is untreated any more")
+
+
+def with_reference(moments: PanelMoments, reference: int) -> PanelMoments:
+    """The moments without cohorts of which no unit is observed in the reference period.
+
+    Raises
+    ------
+    NotEstimable
+        When no cohort is left.
+    """
+    since, adopts = since_adoption(moments)
+    cohorts, of_row = np.unique(moments.cohort, return_inverse=True)
+    at = (moments.observed & (since == reference)[of_row]).any(axis=1)
+    found = np.isin(cohorts, moments.cohort[at]) | ~adopts
+    if adopts.any() and not (found & adopts).any():
+        raise NotEstimable(
+            f"No treated unit is observed in the reference period, {-reference} before adoption; choose another "
+            "reference, or an estimator that has none."
+        )
+    reason = f"No unit of the cohort is observed in the reference period, {-reference} before adoption"
+    return moments.without(~found[of_row], "cohort_without_reference", reason)

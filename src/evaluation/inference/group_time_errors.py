@@ -17,7 +17,7 @@ from evaluation.inference.covariance import cluster_starts
 from evaluation.inference.scores import meat
 
 if TYPE_CHECKING:
-    from evaluation.data.moments import Floats, PanelMoments
+    from evaluation.data.moments import Floats, Integers, PanelMoments
 
 BLOCK = 16_384  # rows whose influences are held at once
 HELD = 20_000_000  # influences (clusters times estimates) that are held throughout
@@ -48,7 +48,7 @@ class Errors:
     def held(self) -> Floats | None:
         """The clusters' influences (G, P), where it pays to hold them."""
         clusters = self.moments.n_clusters
-        if self._crossed or clusters * self.size > HELD and self.size <= clusters:
+        if self._crossed or (clusters * self.size > HELD and self.size <= clusters):
             return None
         return np.concatenate(list(self._by_cluster()))
 
@@ -73,6 +73,13 @@ class Errors:
             errors = self.held[:, used] @ gradient[used]
             return float(errors @ errors)
         return float(gradient[used] @ self.covariance[np.ix_(used, used)] @ gradient[used])
+
+    def among(self, places: Integers) -> Floats:
+        """Covariance of some of the quantities themselves (q, q)."""
+        if self.held is not None:
+            errors = self.held[:, places]
+            return errors.T @ errors
+        return self.covariance[np.ix_(places, places)]
 
     def together(self, gradients: Floats) -> Floats:
         """Covariance of Q combinations (Q, Q), their gradients (P, Q)."""

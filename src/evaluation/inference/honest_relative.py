@@ -169,14 +169,14 @@ def _vertices(problem: Relative, m_bar: float) -> Floats:
     others = ~used if used.sum() == 1 else np.ones_like(used)  # the pair of a move that is the target is between both
     if others.any() and m_bar > 0:
         pairs = (up + down)[:, others]
-        for spread in (pairs.min(axis=1), pairs.max(axis=1)):
-            found.append(np.stack([np.zeros_like(spread), -2 * m_bar / spread], axis=1))
+        extremes = (pairs.min(axis=1), pairs.max(axis=1))
+        found += [np.stack([np.zeros_like(spread), -2 * m_bar / spread], axis=1) for spread in extremes]
     return np.stack(found, axis=1)
 
 
 def _spread(weights: Floats, covariance: Floats) -> Floats:
     variance = np.einsum("...i,ij,...j->...", weights, covariance, weights)
-    return np.sqrt(np.clip(variance, 0, None))
+    return np.asarray(np.sqrt(np.clip(variance, 0, None)))
 
 
 def _truncation(statistics: Floats, greatest: Floats, slope: Floats) -> tuple[Floats, Floats]:

@@ -47,9 +47,9 @@ def folded_normal_quantile(bias: float, level: float) -> float:
 class Smoothness:
     """Intervals of a target under bounds on the change of slope.
 
-    The estimate's weights are `base` + `bends` @ c. The numbers c say how far it leans on each bend of the course before
-    the reference; they move along `corners` (K, p − 1) from none to those of the least variance. `fixed` is the part
-    of the worst bias, per unit of M, that no c removes.
+    The estimate's weights are `base` + `bends` @ c. The numbers c say how far it leans on each bend of the course
+    before the reference; they move along `corners` (K, p − 1) from none to those of the least variance. `fixed` is the
+    part of the worst bias, per unit of M, that no c removes.
     """
 
     course: Course

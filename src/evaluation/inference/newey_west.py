@@ -63,8 +63,8 @@ def least_squares(X: Floats, y: Floats) -> tuple[Floats, Floats]:
     q, r = np.linalg.qr(X / size)
     if np.linalg.matrix_rank(r, tol=1e-10) < k:
         raise NotEstimable(
-            "The regressors of the series cannot be told apart: leave out covariates, or shorten the season, so that each "
-            "varies by itself before or after the start."
+            "The regressors of the series cannot be told apart: leave out covariates, or shorten the season, so that "
+            "each varies by itself before or after the start."
         )
     inverse = np.linalg.solve(r, np.eye(k))
     return inverse @ (q.T @ y) / size, inverse @ inverse.T / np.outer(size, size)

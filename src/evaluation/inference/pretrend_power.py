@@ -89,7 +89,8 @@ def _lattice(dimensions: int) -> Floats:
     """Points (POINTS, dimensions) of a Richtmyer lattice, folded so that the integrand is periodic."""
     roots = np.sqrt(_primes(dimensions))
     shifted = (np.arange(1, POINTS + 1)[:, None] - 0.5) * roots
-    return np.abs(2 * (shifted % 1.0) - 1)
+    found: Floats = np.abs(2 * (shifted % 1.0) - 1)
+    return found
 
 
 def _primes(number: int) -> Floats:

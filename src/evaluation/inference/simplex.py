@@ -8,7 +8,7 @@ Karush-Kuhn-Tucker conditions are verified at the end, and whether the weights a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -123,21 +123,24 @@ def _affine(offsets: Floats, ridge: float) -> Floats:
     """
     k = offsets.shape[1]
     if ridge > STEADY:
-        solved: Floats = np.linalg.solve(offsets.T @ offsets + ridge * np.eye(k), np.ones(k))
-        return solved / solved.sum()
+        return _to_one(np.linalg.solve(offsets.T @ offsets + ridge * np.eye(k), np.ones(k)))
     size = float(np.sqrt((offsets**2).sum(axis=0).max() + ridge)) or 1.0
     offsets, ridge = offsets / size, ridge / size**2
     parts = [offsets, np.sqrt(ridge) * np.eye(k), np.ones((1, k))] if ridge else [offsets, np.ones((1, k))]
     rows = np.concatenate(parts)
     found = np.linalg.lstsq(rows, np.r_[np.zeros(len(rows) - 1), 1.0])[0]
-    result: Floats = found / found.sum()
-    return result
+    return _to_one(found)
+
+
+def _to_one(values: NDArray[Any]) -> Floats:
+    found: Floats = values / values.sum()
+    return found
 
 
 def _affinely_independent(columns: Floats) -> bool:
     rows = np.concatenate([columns, np.ones((1, columns.shape[1]))])
     rows /= np.sqrt((rows**2).sum(axis=0))
-    return int(np.linalg.matrix_rank(rows, tol=ON_FACE)) == columns.shape[1]
+    return bool(np.linalg.matrix_rank(rows, tol=ON_FACE) == columns.shape[1])
 
 
 def _most_even(columns: Floats, weights: Floats, face: Integers) -> Floats:
@@ -162,5 +165,4 @@ def _most_even(columns: Floats, weights: Floats, face: Integers) -> Floats:
         even = np.maximum(start - basis @ (rest[:-1] / rest[-1]), 0.0)
     found = np.zeros_like(weights)
     found[face] = np.where(even > EXACT, even, 0.0)
-    result: Floats = found / found.sum()
-    return result
+    return _to_one(found)

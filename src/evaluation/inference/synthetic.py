@@ -1,15 +1,16 @@
 """Synthetic control: weights of donors, gaps, and what placebos among the donors say of them.
 
-The same fit is made for every donor as if it had been treated, by the other donors. How large the treated units' gaps
-after adoption are beside those before, ranked among the donors', is an exact p-value where any unit could have been the
-treated one; effects that such a test does not reject make the interval (Firpo and Possebom, 2018).
+The same fit is made for every other unit as if it had been the treated one. How large the treated units' gaps after
+adoption are beside those before, ranked among the placebos', is an exact p-value where any unit could have been treated.
+The interval holds the effects that the test does not reject once they are taken out of the treated units' outcomes.
+(Firpo and Possebom, 2018, take them out of the placebos' gaps too, which can leave intervals without end.)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from math import comb, floor
+from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +18,6 @@ import numpy as np
 from evaluation.inference.simplex import SimplexFit, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -71,72 +70,138 @@ def changes_variance(outcomes: Floats) -> float:
     return float(changes.var(ddof=1)) if len(changes) > 1 else 0.0
 
 
+def placebos(donors: Floats, used: Mask, before: Mask, penalty: float = 0.0) -> tuple[Synthetic, ...]:
+    """Fits of every donor (T, J) by the other donors alone, in the periods `used` (T,). Needs two donors at least."""
+    found = []
+    for j in range(donors.shape[1]):
+        own = np.where(used, donors[:, j], np.nan)
+        found.append(synthetic(own, np.delete(donors, j, axis=1), before, penalty))
+    return tuple(found)
+
+
+# --------------------------------------------------------------------------- placebos in space
+
+
 @dataclass(frozen=True, eq=False)
-class Placebos:
-    """Every donor as if treated at each of K adoption dates, by the other donors."""
+class Slots:
+    """The places of the n treated units: periods, and shares (n,) of their mean."""
 
-    before: Floats  # (J, K) mean squared gaps before adoption
-    after: Floats  # (J, K) and from adoption on
-    gaps: Floats  # (J, K, T)
+    used: tuple[Mask, ...]  # (T,) each: periods used
+    before: tuple[Mask, ...]  # (T,) each: periods before adoption
+    shares: Floats
 
-    def ratios(self, floor_: float) -> Floats:
-        """Root mean squared gap after adoption over that before, (J, K)."""
-        found: Floats = np.sqrt(self.after / np.maximum(self.before, floor_))
+    @property
+    def alike(self) -> bool:
+        """Whether it makes no difference which unit stands in which place."""
+        first = (self.used[0], self.before[0])
+        same = all(np.array_equal(first, pair) for pair in zip(self.used, self.before, strict=True))
+        return same and float(np.ptp(self.shares)) == 0.0
+
+    @property
+    def one_date(self) -> bool:
+        """Whether all adopt at once."""
+        return all(np.array_equal(self.before[0], b) for b in self.before)
+
+
+@dataclass(frozen=True, eq=False)
+class Sets:
+    """S choices of units in the treated units' places: means over the places, by their shares.
+
+    Had treatment had an effect e on the treated, the mean squared gap without it would be after + 2 e lean + e^2 bend.
+    """
+
+    before: Floats  # (S,) mean squared gaps before adoption
+    after: Floats  # (S,) the same from adoption on
+    lean: Floats  # (S,)
+    bend: Floats  # (S,)
+
+    def at_least(self, real: Sets, effect: float, floor_: float) -> int:
+        """How many have a ratio of gaps after and before at least as large as the real one, the effect taken out."""
+        ours = real.squares(effect)[0] / max(real.before[0], floor_)
+        theirs = self.squares(effect) / np.maximum(self.before, floor_)
+        return int((theirs >= ours * (1 - TIE)).sum())
+
+    def squares(self, effect: float) -> Floats:
+        """Mean squared gaps after adoption with an effect taken out (S,)."""
+        found: Floats = self.after + 2 * effect * self.lean + effect**2 * self.bend
         return found
 
-    def of_sets(self, sets: Integers, slots: Integers, shares: Floats, floor_: float) -> Floats:
-        """The ratio for sets of donors (S, n) in the treated units' places, with their dates (n,) and shares (n,)."""
-        late = self.after[sets, slots] @ shares
-        early = self.before[sets, slots] @ shares
-        found: Floats = np.sqrt(late / np.maximum(early, floor_))
-        return found
 
+def choices(units: int, real: int, slots: Slots, draws: int, seed: int) -> tuple[Integers, bool]:
+    """Which units stand in the treated units' places, (S, n), the real choice left out; and whether these are all.
 
-def placebos(donors: Floats, starts: Sequence[tuple[Mask, Mask]], penalty: float = 0.0) -> Placebos:
-    """Fits of every donor by the others; `starts` are pairs of masks (T,): periods used, periods before adoption.
+    The first `real` units are treated ones; where treated units are missing among them no choice is the real one.
 
-    Needs two donors at least.
+    All of them where they are no more than `draws` (and always with one treated unit), else that many at random.
     """
-    periods, n = donors.shape
-    shape = (n, len(starts))
-    before, after, gaps = np.zeros(shape), np.zeros(shape), np.full((*shape, periods), np.nan)
-    for k, (used, early) in enumerate(starts):
-        for j in range(n):
-            found = synthetic(np.where(used, donors[:, j], np.nan), np.delete(donors, j, axis=1), early, penalty)
-            before[j, k], after[j, k], gaps[j, k] = found.before, found.after, found.gaps
-    return Placebos(before, after, gaps)
-
-
-def placebo_sets(donors: int, slots: Integers, shares: Floats, draws: int, seed: int) -> tuple[Integers, bool]:
-    """Which donors stand in the treated units' places, (S, n); and whether these are all the ways there are.
-
-    All of them where they are no more than `draws` (and always for one treated unit), else that many at random.
-    """
-    n = len(slots)
-    alike = len(set(slots.tolist())) == 1 and float(np.ptp(shares)) == 0.0
-    if n == 1 or (alike and comb(donors, n) <= draws):
-        return np.array(list(combinations(range(donors), n)), dtype=np.int64).reshape(-1, n), True
+    n = len(slots.used)
+    if n == 1 or (slots.alike and comb(units, n) <= draws):
+        every = np.array(list(combinations(range(units), n)), dtype=np.int64).reshape(-1, n)
+        return every[1:] if real == n else every, True  # the first is the treated themselves
     generator = np.random.default_rng(seed)
-    return np.array([generator.permutation(donors)[:n] for _ in range(draws)], dtype=np.int64), False
+    return np.array([generator.permutation(units)[:n] for _ in range(draws)], dtype=np.int64), False
 
 
-def rank_p(ratio: float, others: Floats) -> float:
-    """Share of all ratios, the real one among them, that are at least as large as the real one."""
-    return (1 + int((others >= ratio * (1 - TIE)).sum())) / (1 + len(others))
+def permuted(outcomes: Floats, slots: Slots, sets: Integers, real: int, penalty: float = 0.0) -> Sets:
+    """Fits of each set (S, n) of units, each by all units outside of the set, the real treated units among them.
 
+    So fitted, nothing but chance tells the real choice from another where there is no effect and any unit could have
+    been treated (Abadie, Diamond and Hainmueller, 2010, move the treated unit to the donors in the same way).
 
-def inverted(effect: float, before: float, after: float, others: Floats, level: float) -> tuple[float, float] | None:
-    """Effects, the same in all periods, whose rank p-value is above 1 − level; None without any, or without bounds.
-
-    `before` and `after` are mean squared gaps, `others` the placebos' ratios. There are no bounds where the smallest
-    p-value that so few placebos can give is above 1 − level.
+    Parameters
+    ----------
+    outcomes
+        (T, U) complete in all periods used; the first `real` are treated units.
     """
-    needed = floor((1 - level) * (1 + len(others)) + TIE)
-    if needed < 1:
+    found, treated = np.zeros((4, len(sets))), np.arange(outcomes.shape[1]) < real
+    for s, chosen in enumerate(sets.tolist()):
+        outside = np.ones(outcomes.shape[1], dtype=np.bool_)
+        outside[chosen] = False
+        pool = outcomes[:, outside]
+        for k, j in enumerate(chosen):
+            own = np.where(slots.used[k], outcomes[:, j], np.nan)
+            fit = synthetic(own, pool, slots.before[k], penalty)
+            part = float(fit.fit.weights[treated[outside]].sum()) - float(treated[j])
+            found[:, s] += slots.shares[k] * np.array([fit.before, fit.after, part * fit.effect, part**2])
+    return Sets(*found)
+
+
+def rank_p(real: Sets, others: Sets, effect: float, floor_: float) -> float:
+    """Share of all ratios, the real one among them, that are at least as large as the real one."""
+    return (1 + others.at_least(real, effect, floor_)) / (1 + len(others.before))
+
+
+def inverted(real: Sets, others: Sets, level: float, floor_: float) -> tuple[float, float] | None:
+    """The smallest and largest effect, the same in all periods, that the test at 1 - level does not reject.
+
+    None where there is no such effect, or no bounds: so it is when few placebos keep every p-value above 1 - level.
+    Needs one adoption date, since weights must not depend on the effect.
+    """
+    ours, theirs = max(float(real.before[0]), floor_), np.maximum(others.before, floor_)
+    turns = _turns(
+        others.bend * ours - real.bend * theirs,
+        2 * (others.lean * ours - real.lean * theirs),
+        others.after * ours - real.after * theirs,
+    )
+    if not len(turns):
         return None
-    limit = float(np.sort(others)[-needed])
-    reach = limit**2 * before - (after - effect**2)
-    if reach < 0:
+    reach = 1.0 + float(turns[-1] - turns[0])
+    inner = (turns[1:] + turns[:-1]) / 2
+    middles = np.concatenate([[turns[0] - reach], inner, [turns[-1] + reach]])
+    kept = np.array([rank_p(real, others, float(m), floor_) > 1 - level + TIE for m in middles])
+    if kept[0] or kept[-1] or not kept.any():
         return None
-    half = float(np.sqrt(reach))
-    return effect - half, effect + half
+    inside = np.flatnonzero(kept)
+    return float(turns[inside[0] - 1]), float(turns[inside[-1]])
+
+
+def _turns(a: Floats, b: Floats, c: Floats) -> Floats:
+    """All real roots of a x^2 + b x + c, ascending."""
+    inside = b**2 - 4 * a * c
+    two = (a != 0) & (inside >= 0)
+    root = np.sqrt(inside[two])
+    half = -(b[two] + np.where(b[two] >= 0, root, -root)) / 2  # the sum without cancellation
+    first = half / a[two]
+    second = np.divide(c[two], half, out=first.copy(), where=half != 0)
+    line = (a == 0) & (b != 0)
+    return np.unique(np.concatenate([first, second, -c[line] / b[line]]))

@@ -1,7 +1,7 @@
 """Synthetic difference-in-differences (Arkhangelsky et al., 2021): weights of donors and of periods before adoption.
 
-Donors are weighted to move, up to a constant, as the treated do before adoption; periods before adoption to stand, up to
-a constant, for those after it among the donors. The effect is the difference-in-differences of the two weighted means.
+Donors are weighted to move, up to a constant, as the treated do before adoption; periods before adoption to stand, up
+to a constant, for those after it among the donors. The effect is the difference-in-differences of the weighted means.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ Solver = Literal["frank_wolfe", "exact"]
 TIME_RIDGE = 1e-6  # of the noise: makes the weights of periods unique
 FIRST_STEPS, ALL_STEPS = 100, 10_000
 ENOUGH = 1e-5  # of the noise: Frank-Wolfe steps that gain less than its square end the search
+ALL = 1e-12  # a donor whose weight is within that of one has all of it
 SPARSE = 4.0  # weights of at most the largest over this are dropped between the two rounds
 
 
@@ -183,11 +184,9 @@ def placebo_designs(design: Design, draws: int, seed: int) -> tuple[list[Design]
     sizes = [len(c.outcomes) for c in design.cohorts]
     n, need = len(design.donors), sum(sizes)
     generator = np.random.default_rng(seed)
-    if need == 1:
-        picks = [np.array([j]) for j in range(n)]
-    else:
-        picks = [generator.permutation(n)[:need] for _ in range(draws)]
-    return [_placed(design, pick, sizes) for pick in picks], need == 1
+    single = need == 1
+    picks = [np.array([j]) for j in range(n)] if single else [generator.permutation(n)[:need] for _ in range(draws)]
+    return [_placed(design, pick, sizes) for pick in picks], single
 
 
 def _placed(design: Design, pick: Integers, sizes: list[int]) -> Design:
@@ -223,7 +222,7 @@ def jackknife_paths(design: Design, weights: tuple[Weights, ...]) -> list[Paths]
 
     Empty where the answer without some unit does not exist: a cohort of one, or one donor with all the weight.
     """
-    if any(len(c.outcomes) < 2 for c in design.cohorts) or any(np.max(w.units) >= 1 for w in weights):
+    if any(len(c.outcomes) < 2 for c in design.cohorts) or any(np.max(w.units) > 1 - ALL for w in weights):
         return []
     found = []
     for j in range(len(design.donors)):

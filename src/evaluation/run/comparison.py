@@ -70,18 +70,24 @@ def _panel(design: PanelDesign, estimator: Estimator, outcome: str, source: Sour
     starts = [g for g in cohorts if g != 0 and first < g <= last]
     if not starts:
         return "outcome", "where the outcome is known, no unit starts treatment.", "Choose another outcome."
+    never = any(g == 0 or g > last for g in cohorts)
+    if estimator.id in OWN_PAST:
+        return _own_past(estimator, starts, never)
+    return _compared(estimator, cohorts, starts, never) or _third_group(estimator, source)
+
+
+def _compared(estimator: Estimator, cohorts: list[int], starts: list[int], never: bool) -> Lack | None:
+    """Whether those who start have someone to be compared with."""
     if getattr(estimator, "control_group", None) == "never_treated" and 0 not in cohorts:
         return "options.control_group", "no unit is never treated.", "Set control_group: not_yet_treated."
-    if estimator.id in OWN_PAST:
-        return _own_past(estimator, starts, any(g == 0 or g > last for g in cohorts))
-    if estimator.id in FROM_DONORS and not any(g == 0 or g > last for g in cohorts):
-        return "estimator", "no unit is never treated, to be a donor.", "Choose callaway_santanna with not_yet_treated."
     if not any(g == 0 or g > starts[0] for g in cohorts):
         return "outcome", "where the outcome is known, all are treated at once.", "Choose another outcome."
+    if estimator.id in FROM_DONORS and not never:
+        return "estimator", "no unit is never treated, to be a donor.", "Choose callaway_santanna with not_yet_treated."
     if estimator.id in ONE_DATE and len(starts) > 1:
         what = f"units adopted at {len(starts)} different times, and {estimator.id} compares before and after one date."
         return "estimator", what, "Choose callaway_santanna, which compares each cohort by itself."
-    return _third_group(estimator, source)
+    return None
 
 
 def _own_past(estimator: Estimator, starts: list[int], never: bool) -> Lack | None:

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 # Estimators and options that are named in the study file's description and come with later versions.
 LATER = {
     "panel": (
-        "sun_abraham",
-        "etwfe",
-        "stacked",
     ),
     "cohort": ("cumulative_incidence", "fine_gray", "rmst", "event_count"),
 }

@@ -237,7 +237,9 @@ def _frame_problems(
     named = {i: o for i, o in outcomes.items() if o is not None and o.column}
     places = dict(enumerate(named))
     alone = any(e.id in OWN_PAST for e in estimators.values())
-    told = panel.problems(design, list(named.values()), source, own_past=alone)
+    asked = draft.document.at(("diagnostics", "spillover"))
+    ring = asked if isinstance(asked, str) and asked in source.columns else None
+    told = panel.problems(design, list(named.values()), source, own_past=alone, ring=ring)
     return [_anchored(draft.document, p, places) for p in told]
 
 
