@@ -232,6 +232,9 @@ def _fit(case: Case, drawn: Drawn) -> Found | None:
     try:
         if case.by == "randomisation":
             return _randomised(estimator, drawn, outcome)
+        if case.term == "att" and not case.by:
+            row = estimator.overall(drawn.moments, outcome)
+            return Found(row.estimate - truth, row.std_error, row.conf_low <= truth <= row.conf_high)
         results = estimator.estimate(drawn.moments, outcome)
     except NotEstimable:
         return None
