@@ -69,7 +69,7 @@ class Problem:
             if optimal(outside):
                 ends.append(direction * np.inf)
                 continue
-            for _ in range(40):
+            for _ in range(24):
                 middle = (inside + outside) / 2
                 inside, outside = (middle, outside) if optimal(middle) else (inside, middle)
             ends.append(inside)

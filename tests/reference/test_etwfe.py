@@ -87,7 +87,7 @@ def test_diff_diff_agrees(family, method):
     frame = sample(family, seed=3, units=120, periods=6, starts=(3, 4, 6))
     theirs = WooldridgeDiD(method=method).fit(frame, outcome="y", unit="unit", time="time", first_treat="cohort")
     ours = overall(fit("etwfe", frame, {"family": family}))
-    assert ours.estimate == pytest.approx(theirs.overall_att, rel=1e-6)
+    assert (ours.estimate, ours.std_error) == pytest.approx((theirs.overall_att, theirs.overall_se), rel=1e-9)
 
 
 def regressors(used, covariates, linear, effects_of):
@@ -140,7 +140,7 @@ def by_rows(used, family, covariates, cluster):
 @pytest.mark.parametrize("weights", [None, "varying"])
 @pytest.mark.parametrize("cluster", ["unit", "cluster"])
 def test_as_regressions_on_the_rows(family, covariates, weights, cluster):
-    frame = sample(family, seed=2, units=120, periods=5, clusters=40, starts=(3, 5), holes=0.1, weights=weights)
+    frame = sample(family, seed=2, units=80, periods=5, clusters=40, starts=(3, 5), holes=0.1, weights=weights)
     role = "weight" if weights else None
     results = fit("etwfe", frame, {"family": family, "covariates": covariates}, cluster=cluster, weights=role)
     used = frame.dropna(subset=["y"]).assign(w=1.0 if role is None else frame["weight"])
@@ -173,23 +173,6 @@ def test_never_treated_controls_are_sun_and_abraham():
     for event, row in estimates(theirs, "event").items():
         assert estimates(ours, "event")[event].estimate == pytest.approx(row.estimate, abs=1e-12)
     assert overall(ours).std_error == pytest.approx(overall(theirs).std_error, rel=1e-12)
-
-
-@pytest.mark.parametrize("family", ["linear", "poisson", "logit"])
-@pytest.mark.parametrize("covariates", [[], ["x"]])
-def test_the_fit_by_cluster_is_the_fit(family, covariates):
-    """What CR2 and the bootstrap start from has the effects as its coefficients, and their errors as its own."""
-    frame = sample(family, seed=5, units=150, periods=5, clusters=12, starts=(3, 5), holes=0.05)
-    results = fit("etwfe", frame, {"family": family, "covariates": covariates}, cluster="cluster")
-    rows = {i.method: i for i in results.inference if i.term == "att"}
-    head, cr2 = rows["CR1"], rows["CR2"]
-    assert set(rows) == {"CR1", "CR2", "wild cluster bootstrap (Rademacher)"}
-    assert cr2.std_error / head.std_error == pytest.approx(1.0, abs=0.15)
-    assert 2 < cr2.df < 11.01
-    middle = (cr2.conf_low + cr2.conf_high) / 2
-    assert middle == pytest.approx(overall(results).estimate, rel=1e-9)
-    influence = np.sqrt((results.influence.values**2).sum() * head.small_sample_factor)
-    assert influence == pytest.approx(head.std_error, rel=1e-9)
 
 
 def test_the_ratio_is_that_of_the_means():

@@ -153,7 +153,7 @@ def test_diff_diff_adds_standard_errors_to_bounds_that_are_estimates(ehec):
     assert plug_in > 0 > found.low
 
 
-CASES = [(seed, p, q, m_bar) for seed, (p, q) in enumerate([(1, 1), (3, 1), (2, 2), (4, 3)]) for m_bar in (0.5, 1.5)]
+CASES = [(0, 1, 1, 0.5), (1, 3, 1, 1.5), (2, 2, 2, 0.5), (3, 2, 2, 1.5), (4, 3, 3, 1.0)]
 
 
 @pytest.mark.parametrize(("seed", "p", "q", "m_bar"), CASES)
@@ -162,8 +162,8 @@ def test_the_test_is_that_of_the_linear_programs(seed, p, q, m_bar):
     course, weights = random_course(rng, p, q), rng.normal(size=q)
     tests = _Tests.of(Relative(course, weights), m_bar, 0.05)
     centre, reach = weights @ course.estimates[p:], np.sqrt(weights @ course.covariance[p:, p:] @ weights)
-    thetas = centre + reach * np.linspace(-6, 6, 13)
-    ours = tests.accepted(np.broadcast_to(thetas, (2 * p, 13)))
+    thetas = centre + reach * np.linspace(-5, 5, 9)
+    ours = tests.accepted(np.broadcast_to(thetas, (2 * p, 9)))
     for row, (move, sign) in enumerate((m, s) for s in (1, -1) for m in range(p)):
         literal = Problem(course.estimates, course.covariance, p, weights, m_bar, move - p + 1, sign)
         expected = [literal.accepts(theta, tests.critical[row]) for theta in thetas]
@@ -181,7 +181,7 @@ def test_the_exact_least_favourable_value_is_the_one_drawn():
         assert share == pytest.approx(0.995, abs=4e-4)
         literal = Problem(course.estimates, course.covariance, p, weights, m_bar, 1 - p, 1)
         below = [literal.program(y)[0] <= tests.critical[0]
-                 for y in rng.multivariate_normal(np.zeros(2 * q), literal.sigma, size=400, method="svd")]  # fmt: skip
+                 for y in rng.multivariate_normal(np.zeros(2 * q), literal.sigma, size=200, method="svd")]  # fmt: skip
         assert np.mean(below) > 0.98
 
 

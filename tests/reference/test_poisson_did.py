@@ -72,6 +72,7 @@ def test_coefficients_and_standard_errors_as_statsmodels(cluster, data, outcome)
 
 
 @pytest.mark.parametrize("cluster", ["unit", "cluster"])
+@pytest.mark.filterwarnings("ignore:cov_type not fully supported")
 def test_weights_as_statsmodels(cluster):
     frame = counts()
     found = overall(fit("poisson_did", frame, outcome=COUNT, cluster=cluster, weights="weight"))

@@ -78,7 +78,7 @@ def by_rows(rows, cluster):
 @pytest.mark.parametrize("weights", [None, "constant", "varying"])
 @pytest.mark.parametrize("control_group", ["not_yet_treated", "never_treated"])
 def test_as_weighted_least_squares_on_the_stacks(cluster, weights, control_group):
-    frame = simulated(seed=4, units=32, periods=8, clusters=8, starts=(3, 4, 7), holes=0.1, weights=weights)
+    frame = simulated(seed=4, units=28, periods=7, clusters=7, starts=(3, 4, 6), holes=0.1, weights=weights)
     role = "weight" if weights else None
     results = fit("stacked", frame, {"window": [2, 1], "control_group": control_group}, cluster=cluster, weights=role)
     rows = stacked_rows(frame, (2, 1), role, never=control_group == "never_treated")

@@ -147,11 +147,12 @@ class CallawaySantAnna(PanelEstimator):
 
             return group_time(moments, cells, panel=self.panel)
         from evaluation.data.panel_covariates import CovariateMoments
-        from evaluation.inference.adjusted_group_time import adjusted_group_time
+        from evaluation.inference.adjusted_group_time import adjusted_group_time, adjusted_sections_group_time
 
         if not isinstance(moments, CovariateMoments):
             raise NotEstimable("The covariates of these units are not known.")
-        return adjusted_group_time(moments, cells, self.method)
+        adjust = adjusted_group_time if self.panel else adjusted_sections_group_time
+        return adjust(moments, cells, self.method)
 
     def _without(self, moments: PanelMoments, code: int) -> tuple[float, int]:
         """The overall effect without a cluster, and the number of effects it is a mean of."""
@@ -161,7 +162,7 @@ class CallawaySantAnna(PanelEstimator):
     def _comparable(self, moments: PanelMoments) -> None:
         if not moments.n_units:
             raise NotEstimable("No unit has an outcome and a period before treatment.")
-        if not moments.constant_weights and (self.panel or moments.cross is not None):
+        if not moments.constant_weights and (self.panel or self.covariates or moments.cross is not None):
             raise NotEstimable(
                 "The weights change over time within units. Group-time effects need one weight a unit: use a weight "
                 "that stays the same, or the estimator twfe or event_study."

@@ -1,4 +1,8 @@
-"""Group-time effects of a panel, adjusted for covariates: comparisons of the same units share their models."""
+"""Group-time effects adjusted for covariates.
+
+In a panel, comparisons of the same units (and, where covariates change, of the same base) share their models. In
+repeated cross-sections each comparison has its own.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluation.inference.cross_sections import AdjustedSections, Sample, adjusted_sections
 from evaluation.inference.doubly_robust import Adjusted, Group, Method, adjusted
 from evaluation.inference.group_time import Cell, GroupTime, Kinds, Members, Overlap, share_influence, shares
 from evaluation.inference.group_time_errors import Errors
 from evaluation.inference.propensity import NoOverlapError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evaluation.data.moments import Floats, Integers, Mask
     from evaluation.data.panel_covariates import CovariateMoments
 
@@ -55,12 +62,15 @@ def adjusted_group_time(moments: CovariateMoments, cells: list[Cell], method: Me
         att[shared.cells] = fit.att
         fitted.append((shared, fit))
     errors = Errors(moments, len(cells) + len(data.cohorts), lambda rows: data.influence(fitted, rows))
-    overlap = None
-    if fitted and method != "reg":
-        fits = [fit for _, fit in fitted]
-        overlap = Overlap(max(f.largest for f in fits), max(f.trimmed for f in fits), min(f.effective for f in fits))
+    overlap = None if method == "reg" else _overlap([fit for _, fit in fitted])
     return GroupTime(cells, moments.times, att, reference, members, data.cohorts, shares(kinds, data.cohorts), errors,
                      kinds, moments, problems, overlap)  # fmt: skip
+
+
+def _overlap(fits: Sequence[Adjusted | AdjustedSections]) -> Overlap | None:
+    if not fits:
+        return None
+    return Overlap(max(f.largest for f in fits), max(f.trimmed for f in fits), min(f.effective for f in fits))
 
 
 def _groups(moments: CovariateMoments, cells: list[Cell], members: Members, active: Mask) -> list[_Shared]:
@@ -107,4 +117,69 @@ class _Data:
             at = here + rows.start
             found[np.ix_(here, shared.cells)] = fit.influence(self.group(shared, at), self.change(shared, at))
         found[:, self.size :] = share_influence(self.moments, self.weight, self.cohorts, rows)
+        return found
+
+
+def adjusted_sections_group_time(moments: CovariateMoments, cells: list[Cell], method: Method) -> GroupTime:
+    """The same where every row is an observation of its own, with covariates of its own period."""
+    moments.require_whole()
+    mass = moments.weights.sum(axis=1)
+    kinds = Kinds.of(moments, mass)
+    members = Members.of(kinds, cells, panel=False)
+    reference = np.array([c.reference for c in cells])
+    usable = members.usable(reference)
+    att = np.where(usable & reference, 0.0, np.nan)
+    data = _Rows(moments, kinds, mass, cells, members, np.unique([c.cohort for c in cells]))
+    fitted: list[tuple[int, AdjustedSections]] = []
+    problems: dict[int, str] = {}
+    for k in np.flatnonzero(usable & ~reference).tolist():
+        try:
+            fit = adjusted_sections(data.sample(k, slice(0, len(mass)))[0], method)
+        except NoOverlapError as problem:
+            problems[k] = str(problem)
+            continue
+        att[k] = fit.att
+        fitted.append((k, fit))
+    errors = Errors(moments, len(cells) + len(data.cohorts), lambda rows: data.influence(fitted, rows))
+    overlap = None if method == "reg" else _overlap([fit for _, fit in fitted])
+    return GroupTime(cells, moments.times, att, reference, members, data.cohorts, shares(kinds, data.cohorts), errors,
+                     kinds, moments, problems, overlap)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The rows of comparisons, period by period."""
+
+    moments: CovariateMoments
+    kinds: Kinds
+    mass: Floats  # (R,)
+    cells: list[Cell]
+    members: Members
+    cohorts: Integers  # (J,)
+
+    def sample(self, k: int, rows: slice) -> tuple[Sample, Integers]:
+        """What some units add to a comparison, the base first, and each observation's unit."""
+        cell, kind = self.cells[k], self.kinds.of_row[rows]
+        parts, units = [], []
+        for period, inside, outside in (
+            (cell.base, self.members.treated_then[k], self.members.control_then[k]),
+            (cell.period, self.members.treated_now[k], self.members.control_now[k]),
+        ):
+            here = np.flatnonzero((inside | outside)[kind])
+            at = here + rows.start
+            weight = self.moments.weights[at, period]
+            parts.append((inside[kind[here]], weight, self.moments.values(at, period),
+                          self.moments.sums[at, period] / weight))  # fmt: skip
+            units.append(here)
+        treated, weights, x, y = (np.concatenate(p) for p in zip(*parts, strict=True))
+        now = np.repeat([False, True], [len(u) for u in units])
+        return Sample(treated, now, weights, x, y), np.concatenate(units)
+
+    def influence(self, fitted: list[tuple[int, AdjustedSections]], rows: slice) -> Floats:
+        """What some units add to the errors of all comparisons and shares (n, K + J)."""
+        found = np.zeros((rows.stop - rows.start, len(self.cells) + len(self.cohorts)))
+        for k, fit in fitted:
+            sample, unit = self.sample(k, rows)
+            np.add.at(found[:, k], unit, fit.influence(sample))
+        found[:, len(self.cells) :] = share_influence(self.moments, self.mass, self.cohorts, rows)
         return found

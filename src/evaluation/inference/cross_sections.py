@@ -51,6 +51,7 @@ class _Leg:
     through_score: Floats
     odds_mass: float
     left_mean: float
+    value: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +106,38 @@ def adjusted_sections(sample: Sample, method: Method) -> AdjustedSections:
         largest, trimmed = float(chance.max()), int((chance[~inside] >= TRIM).sum())
         effective = float(odds.sum() ** 2 / max(odds @ odds, 1e-300))
     before, after = (_leg(sample, now, method, mean, odds, score) for now in (False, True))
-    value = (_value(after, mean) - _value(before, mean)) if method != "reg" else 0.0
-    return AdjustedSections(value, (before, after), score, mass, mean, largest, trimmed, effective)
+    return AdjustedSections(
+        after.value - before.value, (before, after), score, mass, mean, largest, trimmed, effective)  # fmt: skip
 
 
-def _value(leg: _Leg, mean: Floats) -> float:
-    return float(mean @ leg.predicted) - leg.left_mean
+def _leg(sample: Sample, now: bool, method: Method, mean: Floats, odds: Floats, score: Propensity | None) -> _Leg:
+    own, against = sample.side(True, now), sample.side(False, now)
+    size = sample.x.shape[1]
+    constant = np.eye(size)[0]
+    beta, bread = np.zeros(size), np.zeros((size, size))
+    if method != "ipw":
+        beta, bread = _fitted(sample, against, "comparison")
+    mass = float(sample.weight[own].sum())
+    level, own_weight, predicted = sample.weight[own] @ sample.y[own] / mass * constant, constant / mass, -beta
+    if method == "dr":
+        level, own_bread = _fitted(sample, own, "treated")
+        own_weight, predicted = own_bread @ mean, level - beta
+    if score is None:
+        return _Leg(level, own_weight, predicted, beta, bread @ mean, np.zeros(size), 1.0, 0.0,
+                    float(mean @ (level - beta)))  # fmt: skip
+    share = odds[against] / odds[against].sum() if odds[against].any() else None
+    if share is None:
+        raise NoOverlapError("no comparison unit has a propensity below that of certain treatment")
+    x = sample.x[against]
+    left = sample.y[against] - x @ beta
+    left_mean = float(share @ left)
+    return _Leg(
+        level, own_weight, predicted, beta, bread @ (mean - share @ x),
+        score.bread @ ((share * (left - left_mean)) @ x), float(odds[against].sum()), left_mean,
+        float(mean @ (level - beta)) - left_mean)  # fmt: skip
+
+
+def _fitted(sample: Sample, rows: Mask, who: str) -> tuple[Floats, Floats]:
+    """Coefficients (P,) of the outcome among some rows, and the inverse of their Gram matrix."""
+    beta, bread = least_squares(sample.x[rows], sample.weight[rows], sample.y[rows][:, None], who)
+    return beta[:, 0], bread

@@ -62,13 +62,13 @@ class Adjusted:
         found -= (against * (x @ self.through_beta))[:, None] * left
         if self.score is not None:
             chance = self.score.of(x)
-            odds = against * _odds(chance)
+            odds = against * odds_of(chance)
             found -= odds[:, None] / self.control_mass * (left - self.control_mean)
             found -= (weight * (treated - chance))[:, None] * (x @ self.through_score)
         return found
 
 
-def _odds(chance: Floats) -> Floats:
+def odds_of(chance: Floats) -> Floats:
     """The odds of treatment, zero for units too likely to be treated."""
     found: Floats = np.where(chance < TRIM, chance / (1 - chance), 0.0)
     return found
@@ -89,7 +89,7 @@ def adjusted(group: Group, change: Floats, method: Method) -> Adjusted:
     mass = float(own.sum())
     beta, bread = np.zeros((size, periods)), np.zeros((size, size))
     if method != "ipw":
-        beta, bread = _least_squares(x, weight, change[outside])
+        beta, bread = least_squares(x, weight, change[outside])
     treated_mean = own @ (change[inside] - group.x[inside] @ beta) / mass
     through = bread @ (own @ group.x[inside] / mass)
     if method == "reg":
@@ -97,7 +97,7 @@ def adjusted(group: Group, change: Floats, method: Method) -> Adjusted:
                         np.zeros((size, periods)))  # fmt: skip
     score = propensity(group.x, inside, group.weight)
     chance = score.of(x)
-    odds = weight * _odds(chance)
+    odds = weight * odds_of(chance)
     total = float(odds.sum())
     if not total > 0:
         raise NoOverlapError("no comparison unit has a propensity below that of certain treatment")
@@ -111,11 +111,17 @@ def adjusted(group: Group, change: Floats, method: Method) -> Adjusted:
         total**2 / float(odds @ odds))  # fmt: skip
 
 
-def _least_squares(x: Floats, weight: Floats, change: Floats) -> tuple[Floats, Floats]:
-    """Coefficients (P, M) of the changes on design rows, and the inverse of their Gram matrix."""
+def least_squares(x: Floats, weight: Floats, change: Floats, who: str = "comparison") -> tuple[Floats, Floats]:
+    """Coefficients (P, M) of M outcomes on design rows, and the inverse of their Gram matrix.
+
+    Raises
+    ------
+    NoOverlapError
+        Where columns are collinear among the units, who are named by `who`.
+    """
     weighted = x * weight[:, None]
     gram = x.T @ weighted
     if not independent(gram, np.diag(gram)).all():
-        raise NoOverlapError("the covariates are collinear among comparison units, or these are too few")
+        raise NoOverlapError(f"the covariates are collinear among {who} units, or these are too few")
     bread = np.linalg.inv(gram)
     return bread @ (weighted.T @ change), bread

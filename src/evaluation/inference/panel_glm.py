@@ -46,7 +46,7 @@ class PanelGlm:
     @property
     def width(self) -> int:
         """Number of coefficients."""
-        return self.base.shape[2] * self.z.shape[1]
+        return int(self.base.shape[2] * self.z.shape[1])
 
     def linear(self, beta: Floats) -> Floats:
         """The linear predictor (R, T)."""

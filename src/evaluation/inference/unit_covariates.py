@@ -133,7 +133,7 @@ def _of_unit(values: Floats, name: str) -> Floats:
             "taken, for treatment could have changed them: give their value before treatment.",
             (changed,),
         )
-    return low
+    return np.asarray(low, dtype=np.float64)
 
 
 def _in_reach(what: str, values: Floats) -> None:
