@@ -162,7 +162,7 @@ def test_the_test_is_that_of_the_linear_programs(seed, p, q, m_bar):
     course, weights = random_course(rng, p, q), rng.normal(size=q)
     tests = _Tests.of(Relative(course, weights), m_bar, 0.05)
     centre, reach = weights @ course.estimates[p:], np.sqrt(weights @ course.covariance[p:, p:] @ weights)
-    thetas = centre + reach * np.linspace(-5, 5, 9)
+    thetas = centre + reach * np.linspace(-12, 12, 9)
     ours = tests.accepted(np.broadcast_to(thetas, (2 * p, 9)))
     for row, (move, sign) in enumerate((m, s) for s in (1, -1) for m in range(p)):
         literal = Problem(course.estimates, course.covariance, p, weights, m_bar, move - p + 1, sign)
@@ -192,7 +192,7 @@ def test_the_sign_of_the_outcome_mirrors_the_interval(ehec):
         assert (one.low, one.high) == pytest.approx((-other.high, -other.low), abs=1e-10)
 
 
-# --------------------------------------------------------------------------- breakdown and power
+# --------------------------------------------------------------------------- breakdown values, power
 
 
 def test_breakdown_is_where_the_interval_reaches_zero(ehec):

@@ -156,7 +156,7 @@ def test_several_units_are_their_weighted_mean(holes):
 
 def test_comparison_series_is_subtracted():
     frame = places(np.random.default_rng(2))
-    mean = frame.groupby(["time", frame["cohort"] > 0])[["y", "x"]].mean().unstack()
+    mean = frame.assign(treated=frame["cohort"] > 0).pivot_table(index="time", columns="treated", values=["y", "x"])
     apart = (mean["y"][True] - mean["y"][False]).rename("y")
     ours = fit("interrupted_time_series", frame, {"comparison": "never_treated", "covariates": ["x"]})
     alone = apart.reset_index().assign(unit="one", cohort=13, x=(mean["x"][True] - mean["x"][False]).to_numpy())

@@ -62,8 +62,9 @@ def by_dummies(frame, weights, cluster, cells):
     return found
 
 
-@pytest.mark.parametrize("cluster", ["unit", "cluster"])
-@pytest.mark.parametrize("weights", [None, "constant", "varying"])
+@pytest.mark.parametrize(
+    ("weights", "cluster"), [(None, "unit"), ("constant", "unit"), ("varying", "unit"), ("varying", "cluster")]
+)
 def test_as_least_squares_on_dummies(cluster, weights):
     frame = simulated(seed=5, units=40, periods=6, clusters=8, starts=(3, 5), holes=0.15, weights=weights)
     role = "weight" if weights else None

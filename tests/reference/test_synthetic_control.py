@@ -163,7 +163,7 @@ def test_interval_is_the_effects_that_are_not_rejected():
 
 def test_several_treated_units_have_their_own_synthetics():
     treated = ("California", "Nevada", "Idaho")
-    results = fit("synthetic_control", prop99(treated))
+    results = fit("synthetic_control", prop99(treated), {"draws": 99})
     alone = [
         fit("synthetic_control", prop99((name,)), {"donors": {"exclude": [t for t in treated if t != name]}})
         for name in treated
@@ -202,8 +202,8 @@ def test_placebo_pairs_one_by_one():
 
 
 def test_staggered_adoption_and_weights():
-    frame = simulated(units=24, periods=9, clusters=24, starts=(5, 7), weights="constant")
-    results = fit("synthetic_control", frame, weights="weight")
+    frame = simulated(units=15, periods=9, clusters=15, starts=(5, 7), weights="constant")
+    results = fit("synthetic_control", frame, {"draws": 99}, weights="weight")
     never = frame.loc[frame["cohort"] == 0, "unit"].unique().tolist()
     effects, shares = [], []
     for unit, rows in frame[frame["cohort"] > 0].groupby("unit"):

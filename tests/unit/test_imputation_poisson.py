@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from evaluation.data import moments as panel_data
 from evaluation.data.event_moments import event_moments
@@ -17,6 +18,13 @@ from tests.panels import OUTCOME, checks, design, estimates, fit, keyed, moments
 
 COUNT = Outcome(id="deaths", label="Deaths", column="y", type="count")
 RATE = COUNT.model_copy(update={"exposure": "people"})
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in a run; small matrices are slower in several threads."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 def same(one, other, tolerance=1e-11):
@@ -205,7 +213,7 @@ def test_the_overall_effect_alone_is_the_same(tmp_path):
 def test_influences_of_clusters_make_the_variance(estimator):
     results = fit(estimator, counts(), cluster="cluster")
     head = next(i for i in results.inference if i.term == "att")
-    errors = np.asarray(results.influence.values)  # noqa: PD011 - a field of ours
+    errors = np.asarray(results.influence.values)
     squares = (errors**2).sum() * (head.small_sample_factor or 1.0)
     assert np.sqrt(squares) == pytest.approx(overall(results).std_error)
     assert len(results.influence.clusters) == 15

@@ -156,7 +156,7 @@ def never_left(frame):
         ("stacked", {"window": [6, 6]}, lambda f: f, "beyond the periods observed"),
         ("sun_abraham", {}, lambda f: f[f["cohort"].ne(0) & (f["time"] - f["cohort"] != -1) | f["cohort"].eq(0)],
          "reference period, 1 before"),
-        ("etwfe", {"family": "poisson"}, lambda f: f.assign(y=f["y"] - 100), "below 0"),
+        ("etwfe", {"family": "poisson"}, lambda f: f.assign(y=f["y"] - 1000), "below 0"),
         ("etwfe", {"family": "logit"}, lambda f: f.assign(y=f["y"] ** 2), "above 1"),
         ("etwfe", {"family": "poisson"}, lambda f: f.assign(y=1.0 * ((f["cohort"] > 0) & (f["time"] >= f["cohort"]))),
          "lowest or highest value"),

@@ -27,7 +27,7 @@ class UnitMoments(PanelMoments):
     names: tuple[str, ...] = field(kw_only=True)
 
     @property
-    def values(self) -> Floats:
+    def outcomes(self) -> Floats:
         """The outcomes (R, T), NaN where not observed."""
         found = np.full(self.sums.shape, np.nan)
         np.divide(self.sums, self.weights, out=found, where=self.observed)

@@ -79,7 +79,8 @@ class EventCourse:
 
         after = self.times[self.n_before :]
         chosen = np.array([t >= 0 and wanted(t) for t in after.tolist()], dtype=np.float64)
-        return chosen / chosen.sum()
+        found: Floats = chosen / chosen.sum()
+        return found
 
     def nearest(self, leads: int) -> EventCourse:
         """The course with no more than the nearest `leads`, and no more than vary independently of each other."""

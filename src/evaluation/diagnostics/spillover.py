@@ -87,6 +87,8 @@ def _again(case: Case, view: str, cohort: str = "") -> Estimate | None:
     types = {cohort: "DOUBLE"} if cohort else {}
     source = replace(case.panel.source, view=view, columns=case.panel.source.columns | types)
     panel = replace(case.panel, source=source, spark=None, held={})
+    if not source.query(f"SELECT count(*) FROM {source.scan}")[0][0]:
+        return None
     try:
         moments = case.estimator.moments(panel, case.outcome)
     except NotEstimable:

@@ -28,10 +28,8 @@ def twfe_weights(moments: PanelMoments) -> ResultSet:
         return ResultSet()
     cohorts, of_row = np.unique(moments.cohort, return_inverse=True)
     treated = (cohorts[:, None] != 0) & (moments.times >= cohorts[:, None])
-    cells = np.zeros(treated.shape)
-    units = np.zeros(treated.shape, dtype=np.int64)
-    np.add.at(cells, of_row, _residual(moments, treated[of_row]))
-    np.add.at(units, of_row, moments.counts)
+    left = _residual(moments, treated[of_row])
+    cells, units = (np.array([x[of_row == j].sum(axis=0) for j in range(len(cohorts))]) for x in (left, moments.counts))
     total = float(cells[treated].sum())
     if not total > ROUNDING * moments.weights.sum():
         return ResultSet()

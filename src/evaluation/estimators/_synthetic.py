@@ -146,7 +146,7 @@ def compared(moments: UnitMoments, choice: list[str | int] | Donors | None) -> C
         )
     treated = np.flatnonzero(inside)
     weight = moments.weights[treated].max(axis=1)
-    return Comparison(moments, moments.values, treated, donors, weight / weight.sum())
+    return Comparison(moments, moments.outcomes, treated, donors, weight / weight.sum())
 
 
 def _adopts(moments: UnitMoments) -> Mask:

@@ -29,8 +29,9 @@ class ExtendedTwoWay(RegressionEstimator):
     title = "Extended two-way fixed effects (Wooldridge)"
     summary = (
         "One regression with an effect of its own for every cohort and period under treatment, averaged over the "
-        "treated observations. Comparisons are with units not treated yet, so no treated unit serves as a control. With "
-        "family poisson or logit trends are parallel on the log or logit scale, and effects are on the outcome's own scale."
+        "treated observations. Comparisons are with units not treated yet, so no treated unit serves as a control. "
+        "With family poisson or logit trends are parallel on the log or logit scale, and effects are on the outcome's "
+        "own scale."
     )
     needs = (
         "A panel with units not treated yet in every period of interest. Covariates that are constant within units; "
@@ -130,7 +131,10 @@ class ExtendedTwoWay(RegressionEstimator):
         else:
             untreated = never[:, None] | (moments.times < moments.cohort[:, None])
         moments = with_untreated_periods(moments, untreated)
-        return several_periods(moments) if self.family == "linear" else moments
+        moments = several_periods(moments) if self.family == "linear" else moments
+        if not moments.n_units:
+            raise NotEstimable("No unit is observed in periods in which it can be compared.")
+        return moments
 
     def _fitted(
         self, moments: PanelMoments, cells: CohortCells, treated: Mask

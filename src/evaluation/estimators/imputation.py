@@ -160,7 +160,7 @@ class _Report:
         return Rule(method, self.options.conf_level, self.found.moments.n_clusters)
 
     def _target(self, term: str, cells: Mask, group: str = "", time: float | None = None) -> _Target:
-        rows = (self.found.treated & cells[self.found.of_row]).any(axis=1)
+        rows: Any = (self.found.treated & cells[self.found.of_row]).any(axis=1)
         return _Target(term, cells, rows, group, time)
 
     def _targets(self) -> Iterator[_Target]:
@@ -275,9 +275,11 @@ class _Report:
         return (Check("cells_missing", "warn", message, term="att", statistic=share, counts=counts),)
 
     def _small_cohorts(self) -> tuple[Check, ...]:
+        import numpy as np
+
         found, moments = self.found, self.found.moments
         checks = []
-        for j in self.after.any(axis=1).nonzero()[0].tolist():
+        for j in np.flatnonzero(self.after.any(axis=1)).tolist():
             rows = found.of_row == j
             if moments.clusters_among(rows) > 1:
                 continue

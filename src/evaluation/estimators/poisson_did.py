@@ -135,10 +135,9 @@ class _Static:
         return np.unique(self.moments.cohort)
 
     @cached_property
-    def treated(self) -> Mask:
-        """Whether a cohort is treated in a period (J, T)."""
-        found: Mask = (self.cohorts[:, None] != 0) & (self.moments.times >= self.cohorts[:, None])
-        return found
+    def treated(self) -> Any:
+        """Whether a cohort is treated in a period, a mask (J, T)."""
+        return (self.cohorts[:, None] != 0) & (self.moments.times >= self.cohorts[:, None])
 
     @property
     def starts(self) -> int:
@@ -150,8 +149,8 @@ class _Static:
         """Treated cells (R, T) of units that are observed untreated too."""
         import numpy as np
 
-        mine = self.treated[np.searchsorted(self.cohorts, self.moments.cohort)]
-        before = (self.moments.observed & ~mine).any(axis=1)
+        mine: Mask = self.treated[np.searchsorted(self.cohorts, self.moments.cohort)]
+        before = np.asarray((self.moments.observed & ~mine).any(axis=1))
         found: Mask = self.moments.observed & mine & before[:, None]
         return found
 
@@ -177,7 +176,8 @@ class _Static:
 
         from evaluation.estimators._did import counts_of
 
-        ever = (self.moments.observed & self.treated[np.searchsorted(self.cohorts, self.moments.cohort)]).any(axis=1)
+        mine: Mask = self.treated[np.searchsorted(self.cohorts, self.moments.cohort)]
+        ever = np.asarray((self.moments.observed & mine).any(axis=1))
         counts = counts_of(self.moments, ever) | {"n_obs": self.fit.n_obs}
         return self.found.figure("att", ESTIMAND, np.ones(1), ever, what="The coefficient", scale="log_rate", **counts)
 

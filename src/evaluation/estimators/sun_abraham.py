@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from evaluation.data.moments import PanelMoments
     from evaluation.study.models import Outcome
 
+NO_UNIT = "No unit has an outcome in more than one period and a period before treatment."
+
 
 class SunAbraham(RegressionEstimator):
     """Regression on unit effects, period effects and indicators of every cohort's periods since adoption."""
@@ -57,6 +59,8 @@ class SunAbraham(RegressionEstimator):
         moments = several_periods(without_always_treated(moments))
         moments = several_periods(self._compared(moments))
         moments = several_periods(with_reference(moments, self.reference))
+        if not moments.n_units:
+            raise NotEstimable(NO_UNIT)
         since, adopts = since_adoption(moments)
         cells = CohortCells.of(moments, adopts[:, None] & (since != self.reference))
         fit = two_way(moments, cells.design)
@@ -68,7 +72,7 @@ class SunAbraham(RegressionEstimator):
         from evaluation.inference.cohort_cells import in_periods
 
         if not moments.n_units:
-            raise NotEstimable("No unit has an outcome in more than one period and a period before treatment.")
+            raise NotEstimable(NO_UNIT)
         later = (moments.cohort == 0) | (moments.cohort > moments.times[-1])
         if later.all():
             raise NotEstimable("No unit starts treatment within the periods observed.")

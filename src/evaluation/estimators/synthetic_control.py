@@ -66,14 +66,10 @@ class SyntheticControl(PanelEstimator):
 
     penalty: Annotated[
         float,
-        Field(
-            ge=0, allow_inf_nan=False, description="Ridge on the weights, in variances of the donors' changes; 0 = none"
-        ),
+        Field(ge=0, allow_inf_nan=False, description="Ridge on the weights, in variances of donors' changes; 0 = none"),
     ] = 0.0
     donors: DonorChoice = None
-    draws: Annotated[int, Field(ge=99, le=100_000, description="Most sets of placebos, with several treated units")] = (
-        4999
-    )
+    draws: Annotated[int, Field(ge=99, le=9999, description="Most sets of placebos, with several treated units")] = 499
 
     def moments(self, panel: Panel, outcome: Outcome) -> UnitMoments:
         """Every unit by itself."""
@@ -294,8 +290,8 @@ class Fitted:
         message = (
             "Too few units can stand in for the treated: there is no p-value and no interval."
             if ranking is None
-            else f"With so few units the smallest p-value there can be is {smallest:.2g}: nothing can be concluded at the "
-            f"{self.conf_level:.0%} level, and there is no interval."
+            else f"With so few units the smallest p-value there can be is {smallest:.2g}: nothing can be concluded "
+            f"at the {self.conf_level:.0%} level, and there is no interval."
         )
         return (found, Check("few_placebos", "warn", message, term="att", statistic=smallest, threshold=alpha,
                              counts=counts))  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluation.inference.cross_sections import AdjustedSections, Sample, adjusted_sections
-from evaluation.inference.doubly_robust import Adjusted, Group, Method, adjusted
+from evaluation.inference.doubly_robust import Adjusted, Method, Side, adjusted
 from evaluation.inference.group_time import Cell, GroupTime, Kinds, Members, Overlap, share_influence, shares
 from evaluation.inference.group_time_errors import Errors
 from evaluation.inference.propensity import NoOverlapError
@@ -35,6 +35,13 @@ class _Shared:
     now: Integers  # (M,) periods compared
     then: Integers  # (M,) their bases
 
+    def change(self, periods: int) -> Floats:
+        """Which outcomes make up the changes (T, M)."""
+        found = np.zeros((periods, len(self.cells)))
+        found[self.now, np.arange(len(self.cells))] = 1.0
+        found[self.then, np.arange(len(self.cells))] = -1.0
+        return found
+
 
 def adjusted_group_time(moments: CovariateMoments, cells: list[Cell], method: Method) -> GroupTime:
     """Estimate every comparison given covariates, which are those of its base period.
@@ -52,16 +59,20 @@ def adjusted_group_time(moments: CovariateMoments, cells: list[Cell], method: Me
     data = _Data(moments, kinds, weight, len(cells), np.unique([c.cohort for c in cells]))
     fitted: list[tuple[_Shared, Adjusted]] = []
     problems: dict[int, str] = {}
+    controls: dict[tuple[bytes, int], Side] = {}
     for shared in _groups(moments, cells, members, usable & ~reference):
-        rows = np.flatnonzero((shared.treated | shared.control)[kinds.of_row])
+        key = (shared.control.tobytes(), shared.period)
+        if key not in controls:
+            controls = {key: data.side(np.flatnonzero(shared.control[kinds.of_row]), shared.period)}
         try:
-            fit = adjusted(data.group(shared, rows), data.change(shared, rows), method)
+            treated = data.side(np.flatnonzero(shared.treated[kinds.of_row]), shared.period)
+            fit = adjusted(treated, controls[key], shared.change(len(moments.times)), method)
         except NoOverlapError as problem:
             problems.update(dict.fromkeys(shared.cells.tolist(), str(problem)))
             continue
         att[shared.cells] = fit.att
         fitted.append((shared, fit))
-    errors = Errors(moments, len(cells) + len(data.cohorts), lambda rows: data.influence(fitted, rows))
+    errors = Errors(moments, len(cells) + len(data.cohorts), lambda rows, starts: data.influence(fitted, rows, starts))
     overlap = None if method == "reg" else _overlap([fit for _, fit in fitted])
     return GroupTime(cells, moments.times, att, reference, members, data.cohorts, shares(kinds, data.cohorts), errors,
                      kinds, moments, problems, overlap)  # fmt: skip
@@ -97,26 +108,29 @@ class _Data:
     size: int  # comparisons
     cohorts: Integers  # (J,)
 
-    def group(self, shared: _Shared, rows: Integers) -> Group:
-        """The units of some rows, which all take part in the comparisons."""
-        treated = shared.treated[self.kinds.of_row[rows]]
-        return Group(treated, self.weight[rows], self.moments.values(rows, shared.period))
+    def side(self, rows: Integers, period: int) -> Side:
+        """Some units with the covariates of a period."""
+        return Side(self.weight[rows], self.moments.values(rows, period), self.moments.sums[rows])
 
-    def change(self, shared: _Shared, rows: Integers) -> Floats:
-        """Their changes from each base to each period (n, M)."""
-        y = self.moments.sums[rows]
-        found: Floats = (y[:, shared.now] - y[:, shared.then]) / self.weight[rows][:, None]
-        return found
-
-    def influence(self, fitted: list[tuple[_Shared, Adjusted]], rows: slice) -> Floats:
-        """What some rows add to the errors of all comparisons and shares (n, K + J)."""
+    def influence(self, fitted: list[tuple[_Shared, Adjusted]], rows: slice, starts: Integers) -> Floats:
+        """What clusters that start at `starts` of some rows add to the errors of comparisons and shares (G, K + J)."""
         kind = self.kinds.of_row[rows]
-        found = np.zeros((len(kind), self.size + len(self.cohorts)))
+        found = np.zeros((len(starts), self.size + len(self.cohorts)))
+        cluster = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(kind)]))
+        controls: dict[tuple[bytes, int], tuple[Integers, Side]] = {}
         for shared, fit in fitted:
-            here = np.flatnonzero((shared.treated | shared.control)[kind])
-            at = here + rows.start
-            found[np.ix_(here, shared.cells)] = fit.influence(self.group(shared, at), self.change(shared, at))
-        found[:, self.size :] = share_influence(self.moments, self.weight, self.cohorts, rows)
+            inside = np.flatnonzero(shared.treated[kind])
+            key = (shared.control.tobytes(), shared.period)
+            if key not in controls:
+                outside = np.flatnonzero(shared.control[kind])
+                controls = {key: (outside, self.side(outside + rows.start, shared.period))}
+            outside, control = controls[key]
+            if inside.size:
+                errors = fit.of_treated(self.side(inside + rows.start, shared.period), cluster[inside])
+                found[np.ix_(np.unique(cluster[inside]), shared.cells)] += errors
+            if outside.size:
+                found[np.ix_(np.unique(cluster[outside]), shared.cells)] += fit.of_controls(control, cluster[outside])
+        found[:, self.size :] = share_influence(self.moments, self.weight, self.cohorts, rows, starts)
         return found
 
 
@@ -140,7 +154,7 @@ def adjusted_sections_group_time(moments: CovariateMoments, cells: list[Cell], m
             continue
         att[k] = fit.att
         fitted.append((k, fit))
-    errors = Errors(moments, len(cells) + len(data.cohorts), lambda rows: data.influence(fitted, rows))
+    errors = Errors(moments, len(cells) + len(data.cohorts), lambda rows, starts: data.influence(fitted, rows, starts))
     overlap = None if method == "reg" else _overlap([fit for _, fit in fitted])
     return GroupTime(cells, moments.times, att, reference, members, data.cohorts, shares(kinds, data.cohorts), errors,
                      kinds, moments, problems, overlap)  # fmt: skip
@@ -175,11 +189,11 @@ class _Rows:
         now = np.repeat([False, True], [len(u) for u in units])
         return Sample(treated, now, weights, x, y), np.concatenate(units)
 
-    def influence(self, fitted: list[tuple[int, AdjustedSections]], rows: slice) -> Floats:
-        """What some units add to the errors of all comparisons and shares (n, K + J)."""
-        found = np.zeros((rows.stop - rows.start, len(self.cells) + len(self.cohorts)))
+    def influence(self, fitted: list[tuple[int, AdjustedSections]], rows: slice, starts: Integers) -> Floats:
+        """What clusters that start at `starts` of some rows add to the errors of comparisons and shares (G, K + J)."""
+        found = np.zeros((rows.stop - rows.start, len(self.cells)))
         for k, fit in fitted:
             sample, unit = self.sample(k, rows)
             np.add.at(found[:, k], unit, fit.influence(sample))
-        found[:, len(self.cells) :] = share_influence(self.moments, self.mass, self.cohorts, rows)
-        return found
+        share = share_influence(self.moments, self.mass, self.cohorts, rows, starts)
+        return np.concatenate([np.add.reduceat(found, starts, axis=0), share], axis=1)

@@ -76,8 +76,7 @@ class CohortCells:
         cohorts, of_row = np.unique(self.moments.cohort, return_inverse=True)
         wanted = np.zeros((len(cohorts), len(self.moments.times)), dtype=np.bool_)
         wanted[np.searchsorted(cohorts, self.cohort[cells]), self.period[cells]] = True
-        found: Mask = (wanted[of_row] & self.moments.observed).any(axis=1)
-        return found
+        return np.asarray((wanted[of_row] & self.moments.observed).any(axis=1))
 
     def named(self, cells: Mask) -> list[str]:
         """Some cells (C,) in words."""
@@ -101,7 +100,8 @@ def in_periods(moments: PanelMoments, kept: Mask, step: str, reason: str) -> Pan
     flow = FlowStep(step, reason, "row", rows, int(moments.counts[:, kept].sum()))
     times = moments.times[kept]
     left = replace(moments, flow=(*moments.flow, flow))
-    left = left.without(~moments.observed[:, kept].any(axis=1), step, f"{reason}, and the unit is seen in no other")
+    unseen = np.asarray(~moments.observed[:, kept].any(axis=1))
+    left = left.without(unseen, step, f"{reason}, and the unit is seen in no other")
     kept = np.isin(left.times, times)
     both = np.r_[True, kept]
     return replace(

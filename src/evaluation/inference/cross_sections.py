@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.inference.doubly_robust import Method, least_squares, odds_of
+from evaluation.inference.doubly_robust import Method, inverse, odds_of
 from evaluation.inference.propensity import TRIM, NoOverlapError, Propensity, propensity
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def adjusted_sections(sample: Sample, method: Method) -> AdjustedSections:
     score, odds = None, np.zeros(len(sample.y))
     largest, trimmed, effective = 0.0, 0, np.inf
     if method != "reg":
-        score = propensity(sample.x, inside, sample.weight)
+        score = propensity(sample.x[inside], sample.weight[inside], sample.x[~inside], sample.weight[~inside])
         chance = score.of(sample.x)
         odds = np.where(inside, 0.0, sample.weight * odds_of(chance))
         largest, trimmed = float(chance.max()), int((chance[~inside] >= TRIM).sum())
@@ -139,5 +139,6 @@ def _leg(sample: Sample, now: bool, method: Method, mean: Floats, odds: Floats, 
 
 def _fitted(sample: Sample, rows: Mask, who: str) -> tuple[Floats, Floats]:
     """Coefficients (P,) of the outcome among some rows, and the inverse of their Gram matrix."""
-    beta, bread = least_squares(sample.x[rows], sample.weight[rows], sample.y[rows][:, None], who)
-    return beta[:, 0], bread
+    x, weighted = sample.x[rows], sample.x[rows] * sample.weight[rows][:, None]
+    bread = inverse(x.T @ weighted, who)
+    return bread @ (weighted.T @ sample.y[rows]), bread

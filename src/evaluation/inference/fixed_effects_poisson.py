@@ -9,7 +9,7 @@ not be Poisson, or whole, for either (Wooldridge, 1999).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +46,7 @@ class PoissonFit:
     n_perfect: int  # observations without an event that the model fits perfectly, left out
     likelihood: Likelihood
     solution: Floats  # (K,) all identified parameters, those of the periods first
+    even: bool  # whether weights are constant within units
 
     @property
     def by_cluster(self) -> Callable[[], ClusterRegression]:
@@ -63,7 +64,7 @@ class PoissonFit:
         found = []
         cluster = self.likelihood.cluster
         for code in np.unique(cluster):
-            left = self.likelihood.of(cluster != code)
+            left = self.likelihood.of(cluster != code).condensed(even=self.even)
             again = left.fitted(self.solution) if left.regular() else None
             if again is None:
                 return None
@@ -89,24 +90,25 @@ def fixed_effects_poisson(moments: PanelMoments, design: Floats) -> PoissonFit:
     cohorts, of_row = np.unique(moments.cohort, return_inverse=True)
     periods = np.eye(len(moments.times))[:, 1:]
     full = np.concatenate([np.broadcast_to(periods, (len(cohorts), *periods.shape)), design], axis=2)
-    number = events(moments)
-    separated = _separated(moments, number, full, of_row)
+    every = Likelihood(events(moments), moments.weights, moments.cluster, of_row, full, _kind_of(moments))
+    kinds_of = every.condensed(even=True)
+    separated = _separated(kinds_of.weights > 0, kinds_of.number, full, kinds_of.of_row)[every.kind]
     cells = moments.observed & ~separated
-    weights = np.where(cells, moments.weights, 0.0)
-    whole = Likelihood(number, weights, moments.cluster, of_row, full)
-    kept = whole.independent(np.zeros(full.shape[2]))
+    whole = replace(every, weights=np.where(cells, moments.weights, 0.0))
+    kept = whole.condensed(even=moments.constant_weights).independent(np.zeros(full.shape[2]))
     identified = kept[periods.shape[1] :]
     if not identified.any():
         raise NotEstimable(ABSORBED)
-    likelihood = Likelihood(number, weights, moments.cluster, of_row, full[:, :, kept])
-    solution = likelihood.fitted(np.zeros(int(kept.sum())))
+    likelihood = replace(whole, design=full[:, :, kept])
+    condensed = likelihood.condensed(even=moments.constant_weights)
+    solution = condensed.fitted(np.zeros(int(kept.sum())))
     if solution is None:
         raise NotEstimable("The Poisson model did not converge: some rates are too close to zero, or too far apart.")
     p, n_obs = int(identified.sum()), int(moments.counts[cells].sum())
     if moments.n_clusters < 2:
         raise NotEstimable("All rows are in one cluster, so uncertainty cannot be reckoned.")
     factor = cr1_factor(moments.n_clusters, n_obs, p + int(cells.any(axis=0).sum()))
-    bread = np.linalg.inv(likelihood.information(solution))[:, -p:]
+    bread = np.asarray(np.linalg.inv(condensed.information(solution))[:, -p:], dtype=np.float64)
     errors = None
     if moments.cross is None:
         errors = likelihood.scores(solution, bread)
@@ -127,6 +129,7 @@ def fixed_effects_poisson(moments: PanelMoments, design: Floats) -> PoissonFit:
         int(moments.counts[separated].sum()),
         likelihood,
         solution,
+        moments.constant_weights,
     )
 
 
@@ -139,10 +142,26 @@ class Likelihood:
     cluster: Integers  # (R,)
     of_row: Integers  # (R,)
     design: Floats
+    kind: Integers  # (R,) rows of one kind have the same cohort and periods
 
     def of(self, rows: Mask) -> Likelihood:
         """That of some rows (R,)."""
-        return Likelihood(self.number[rows], self.weights[rows], self.cluster[rows], self.of_row[rows], self.design)
+        kind = np.unique(self.kind[rows], return_inverse=True)[1]
+        return replace(self, number=self.number[rows], weights=self.weights[rows], cluster=self.cluster[rows],
+                       of_row=self.of_row[rows], kind=kind)  # fmt: skip
+
+    def condensed(self, *, even: bool) -> Likelihood:
+        """The same likelihood from sums by kind; with weights that change within units (not `even`), itself.
+
+        Weights that are constant within units do not change a unit's shares, so kinds need none.
+        """
+        if not even:
+            return self
+        first = np.unique(self.kind, return_index=True)[1]
+        number = np.stack([np.bincount(self.kind, column, len(first)) for column in self.number.T], axis=1)
+        weights = (self.weights[first] > 0).astype(np.float64)
+        return replace(self, number=number, weights=weights, cluster=self.cluster[first], of_row=self.of_row[first],
+                       kind=np.arange(len(first)))  # fmt: skip
 
     def share(self, parameters: Floats) -> Floats:
         """The share of a unit's events that each period should have (R, T)."""
@@ -154,7 +173,8 @@ class Likelihood:
 
     def expected(self, parameters: Floats) -> Floats:
         """Events that each period should have (R, T)."""
-        return self.share(parameters) * self.number.sum(axis=1, keepdims=True)
+        found: Floats = self.share(parameters) * self.number.sum(axis=1, keepdims=True)
+        return found
 
     def value(self, parameters: Floats) -> float:
         """The logarithm of the likelihood, less what does not depend on parameters."""
@@ -198,7 +218,7 @@ class Likelihood:
         here, value = start, self.value(start)
         for _ in range(ITERATIONS):
             try:
-                step = np.linalg.solve(self.information(here), self.score(here))
+                step = np.asarray(np.linalg.solve(self.information(here), self.score(here)), dtype=np.float64)
             except np.linalg.LinAlgError:
                 return None
             if not np.isfinite(step).all():
@@ -244,49 +264,54 @@ class Likelihood:
 # ----------------------------------------------------------------------------- separation
 
 
-def _separated(moments: PanelMoments, number: Floats, design: Floats, of_row: Integers) -> Mask:
-    """Observations without an event (R, T) whose rate the likelihood drives to zero (Correia, Guimarães, Zylkin 2019).
+def _kind_of(moments: PanelMoments) -> Integers:
+    """Which kind (cohort and observed periods) each row is of, (R,)."""
+    found = np.empty(len(moments.cohort), dtype=np.int64)
+    for k, (_, rows) in enumerate(kinds(moments)):
+        found[rows] = k
+    return found
+
+
+def _separated(observed: Mask, number: Floats, design: Floats, cohort: Integers) -> Mask:
+    """Cells (D, T) of kinds whose rate the likelihood drives to zero (Correia, Guimarães and Zylkin, 2019).
 
     The likelihood has no maximum where parameters can move for ever without lowering it: the periods in which units of
-    one kind have events keep the same index, others fall behind. A linear program finds all that fall.
+    one kind have events keep the same index, others fall behind. A linear program finds all that fall. What it is
+    asked depends on cohort, a period with events (the anchor) and the period in question alone.
     """
-    separated = np.zeros(number.shape, dtype=np.bool_)
-    kept: set[tuple[int, int, int]] = set()
-    empty: dict[tuple[int, int, int], list[tuple[Integers, int]]] = {}
-    for first, rows in kinds(moments):
-        there = number[rows].sum(axis=0) > 0
-        anchor = int(there.argmax())
-        j = int(of_row[first])
-        for t in np.flatnonzero(moments.observed[first]).tolist():
-            if there[t]:
-                kept.add((j, anchor, t))
-            else:
-                empty.setdefault((j, anchor, t), []).append((rows, t))
-    if not empty:
-        return separated
-    falls = _falling(design, sorted(kept), sorted(empty))
-    for key, fall in zip(sorted(empty), falls, strict=True):
-        for rows, t in empty[key] if fall else ():
-            separated[rows, t] = True
-    return separated
+    periods = number.shape[1]
+    there = number > 0
+    anchor = there.argmax(axis=1)
+    code = ((cohort * periods + anchor) * periods)[:, None] + np.arange(periods)
+    kept = np.unique(code[there])
+    empty = np.setdiff1d(code[observed & ~there], kept)
+    if not empty.size:
+        return np.zeros_like(observed)
+    falling = empty[_falling(_behind(design, kept), _behind(design, empty))]
+    found: Mask = observed & ~there & np.isin(code, falling)
+    return found
 
 
-def _falling(design: Floats, kept: list[tuple[int, int, int]], empty: list[tuple[int, int, int]]) -> list[bool]:
-    """Which of the `empty` cells (cohort, anchor, period) can fall for ever below the anchor of their kind."""
+def _behind(design: Floats, code: Integers) -> Floats:
+    """How far the index of some cells lies behind their anchor's, as a function of the parameters (n, K)."""
+    periods = design.shape[1]
+    cohort, anchor, period = code // periods**2, code // periods % periods, code % periods
+    found: Floats = design[cohort, anchor] - design[cohort, period]
+    return found
+
+
+def _falling(fixed: Floats, free: Floats) -> Mask:
+    """Which of the `free` cells can fall behind their anchor for ever while the `fixed` ones stay where they are."""
     from scipy.optimize import linprog
 
-    def behind(cells: list[tuple[int, int, int]]) -> Floats:
-        return np.array([design[j, a] - design[j, t] for j, a, t in cells if a != t]).reshape(-1, design.shape[2])
-
-    fixed, free = behind(kept), behind(empty)
     n, k = free.shape
     found = linprog(
         np.r_[np.zeros(k), -np.ones(n)],
         A_ub=np.hstack([-free, np.eye(n)]),
         b_ub=np.zeros(n),
-        A_eq=np.hstack([fixed, np.zeros((len(fixed), n))]) if len(fixed) else None,
-        b_eq=np.zeros(len(fixed)) if len(fixed) else None,
+        A_eq=np.hstack([fixed, np.zeros((len(fixed), n))]),
+        b_eq=np.zeros(len(fixed)),
         bounds=[(None, None)] * k + [(0, 1)] * n,
         method="highs",
     )
-    return [bool(u > 0.5) for u in found.x[k:]] if found.x is not None else [False] * n
+    return found.x[k:] > 0.5 if found.x is not None else np.zeros(n, dtype=np.bool_)

@@ -244,7 +244,7 @@ def group_time(moments: PanelMoments, cells: list[Cell], *, panel: bool = True) 
     cohorts = np.unique([c.cohort for c in cells])
     influence = _Influence(moments, kinds, mass, cells, usable & ~reference, members, cohorts)
     att = np.where(reference, 0.0, np.where(usable, influence.effects, np.nan))
-    errors = Errors(moments, len(cells) + len(cohorts), influence.of_rows, influence.loading_of)
+    errors = Errors(moments, len(cells) + len(cohorts), influence.by_cluster, influence.loading_of)
     return GroupTime(cells, moments.times, np.where(usable, att, np.nan), reference, members, cohorts,
                      shares(kinds, cohorts), errors, kinds, moments)  # fmt: skip
 
@@ -255,10 +255,10 @@ def shares(kinds: Kinds, cohorts: Integers) -> Floats:
     return found
 
 
-def share_influence(moments: PanelMoments, mass: Floats, cohorts: Integers, rows: slice) -> Floats:
-    """What some rows add to the error of each cohort's share (n, J)."""
-    found: Floats = (moments.cohort[rows, None] == cohorts) * (mass[rows] / mass.sum())[:, None]
-    return found
+def share_influence(moments: PanelMoments, mass: Floats, cohorts: Integers, rows: slice, starts: Integers) -> Floats:
+    """What clusters that start at `starts` of some rows add to the error of each cohort's share (G, J)."""
+    cohort, part = moments.cohort[rows], mass[rows] / mass.sum()
+    return np.stack([np.add.reduceat(np.where(cohort == g, part, 0.0), starts) for g in cohorts], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,16 +298,16 @@ class _Influence:
         (t, a, m, p), (b, c, n, q), (_, d, o, r), (_, e, s, u) = self.legs[4 * k : 4 * k + 4]
         return [(t, p * a + r * d, p * m * a + r * o * d), (b, q * c + u * e, q * n * c + u * s * e)]
 
-    def of_rows(self, rows: slice) -> Floats:
-        """Influences of some rows (n, K + J)."""
+    def by_cluster(self, rows: slice, starts: Integers) -> Floats:
+        """Influences of the clusters that start at `starts` of some rows (G, K + J)."""
         kind, sums, weights = self.kinds.of_row[rows], self.moments.sums[rows], self.moments.weights[rows]
-        found = np.zeros((len(kind), len(self.cells) + len(self.cohorts)))
+        found = np.zeros((len(kind), len(self.cells)))
         for k in np.flatnonzero(self.active):
             (t, slope, centre), (b, back, behind) = self._terms(k)
             found[:, k] = slope[kind] * sums[:, t] - centre[kind] * weights[:, t]
             found[:, k] += back[kind] * sums[:, b] - behind[kind] * weights[:, b]
-        found[:, len(self.cells) :] = share_influence(self.moments, self.mass, self.cohorts, rows)
-        return found
+        share = share_influence(self.moments, self.mass, self.cohorts, rows, starts)
+        return np.concatenate([np.add.reduceat(found, starts, axis=0), share], axis=1)
 
     def loading_of(self, row: int) -> Floats:
         """The influence of a unit of a row's kind as a function of 1 and its outcomes (1 + T, K + J)."""

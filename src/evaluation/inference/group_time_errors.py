@@ -19,7 +19,7 @@ from evaluation.inference.scores import meat
 if TYPE_CHECKING:
     from evaluation.data.moments import Floats, Integers, PanelMoments
 
-BLOCK = 16_384  # rows whose influences are held at once
+BLOCK = 16_384  # rows and clusters whose influences are reckoned at once
 HELD = 20_000_000  # influences (clusters times estimates) that are held throughout
 
 
@@ -29,15 +29,15 @@ class Errors:
 
     Parameters
     ----------
-    of_rows
-        A slice of the moments' rows -> what each adds to the errors (n, P).
+    of_clusters
+        A slice of the moments' rows, and where in it clusters start -> what each cluster adds to the errors (G, P).
     loading_of
         Where units are summed across clusters: see `scores`.
     """
 
     moments: PanelMoments
     size: int
-    of_rows: Callable[[slice], Floats]
+    of_clusters: Callable[[slice, Integers], Floats]
     loading_of: Callable[[int], Floats] | None = None
 
     @property
@@ -108,5 +108,5 @@ class Errors:
         while at < len(starts):
             last = max(int(np.searchsorted(ends, starts[at] + BLOCK, side="right")), at + 1)
             rows = slice(int(starts[at]), int(ends[last - 1]))
-            yield np.add.reduceat(self.of_rows(rows), starts[at:last] - starts[at], axis=0)
+            yield self.of_clusters(rows, starts[at:last] - starts[at])
             at = last

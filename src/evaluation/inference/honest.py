@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from evaluation.data.moments import Floats
 
-CLOSE = 1e-7  # relative width to which a breakdown value is found
+CLOSE = 1e-6  # relative width to which a breakdown value is found
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,9 +75,7 @@ class Imputation:
 
     def by_cohort(self, values: Floats) -> Floats:
         """Sums of the rows (R, T) of each cohort (J, T)."""
-        found = np.zeros((len(self.cohorts), values.shape[1]))
-        np.add.at(found, self.of_row, values)
-        return found
+        return np.array([values[self.of_row == j].sum(axis=0) for j in range(len(self.cohorts))])
 
 
 def impute(moments: PanelMoments, anticipation: int) -> Imputation:
@@ -162,7 +160,7 @@ def _moved(found: Imputation, load: Floats) -> Floats:
     """How much each period effect enters the means (P, T): by the period itself, and by the units' effects."""
     untreated = np.where(found.untreated, found.moments.weights, 0.0)
     share = untreated / untreated.sum(axis=1, keepdims=True)
-    moved = -np.einsum("pjt,jt->pt", load, found.by_cohort(found.weight))
+    moved: Floats = -np.einsum("pjt,jt->pt", load, found.by_cohort(found.weight))
     for j in range(len(found.cohorts)):
         mine = found.of_row == j
         moved += load[:, j] @ (found.weight[mine].T @ share[mine])
@@ -179,7 +177,8 @@ def averages(found: Imputation) -> Floats:
     if found.units_are_clusters:
         weight, effect = _squared(found)
     total = found.by_cohort(weight)
-    return np.divide(found.by_cohort(effect), total, out=np.zeros_like(total), where=total > 0)
+    average: Floats = np.divide(found.by_cohort(effect), total, out=np.zeros_like(total), where=total > 0)
+    return average
 
 
 def _squared(found: Imputation) -> tuple[Floats, Floats]:
@@ -213,9 +212,7 @@ def _outside(found: Imputation) -> Floats:
         total = found.by_cohort(found.weight)
         changed = (moments.cluster[1:] != moments.cluster[:-1]) | (moments.cohort[1:] != moments.cohort[:-1])
         group = np.r_[0, np.cumsum(changed)]
-        sums = np.zeros((int(group[-1]) + 1, found.weight.shape[1]))
-        np.add.at(sums, group, found.weight)
-        own = sums[group]
+        own = np.add.reduceat(found.weight, np.flatnonzero(np.r_[True, changed]), axis=0)[group]
     all_of = total[found.of_row]
     others = all_of - own
     return np.divide(all_of, others, out=np.ones_like(own), where=others > ALL_OF_IT * all_of)

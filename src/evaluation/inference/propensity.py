@@ -11,10 +11,11 @@ from evaluation.inference.newton import Point, RunawayError, maximise
 from evaluation.inference.two_way import independent
 
 if TYPE_CHECKING:
-    from evaluation.data.moments import Floats, Mask
+    from evaluation.data.moments import Floats
 
 CERTAIN = 0.999  # a propensity from which there is nobody to compare with (R's did)
 TRIM = 0.995  # comparison units of a higher propensity get no weight (R's DRDID)
+FAR = 500.0  # log odds beyond which a number's exponent has no place
 
 
 class NoOverlapError(Exception):
@@ -30,34 +31,36 @@ class Propensity:
 
     def of(self, x: Floats) -> Floats:
         """Propensities (n,) of units with design rows `x` (n, P)."""
-        found: Floats = 1 / (1 + np.exp(-np.clip(x @ self.coefficients, -700, 700)))
+        found: Floats = 1 / (1 + np.exp(-np.clip(x @ self.coefficients, -FAR, FAR)))
         return found
 
 
-def propensity(x: Floats, treated: Mask, weight: Floats) -> Propensity:
-    """Maximum-likelihood logit of `treated` (n,) on design rows `x` (n, P), the first column 1.
+def propensity(treated: Floats, treated_weight: Floats, control: Floats, control_weight: Floats) -> Propensity:
+    """Maximum-likelihood logit of being treated, on the design rows of both groups (n, P), the first column 1.
 
     Raises
     ------
     NoOverlapError
-        Where columns are collinear, or some combination of them tells the groups apart for certain.
+        Where columns are collinear, or some combination of them tells the groups apart.
     """
+    x, weight = np.concatenate([treated, control]), np.concatenate([treated_weight, control_weight])
     weighted = x * weight[:, None]
-    if not independent(x.T @ weighted, (x * weighted).sum(axis=0)).all():
+    gram = x.T @ weighted
+    if not independent(gram, np.diag(gram)).all():
         raise NoOverlapError("the covariates are collinear among treated and comparison units")
-    total = weight.sum()
+    total, inside = float(weight.sum()), treated_weight @ treated
 
     def evaluate(at: Floats) -> Point:
-        index = x @ at
-        chance = 1 / (1 + np.exp(-np.clip(index, -700, 700)))
-        loglik = float(weight @ (np.where(treated, index, 0.0) - np.logaddexp(0, index)))
-        gradient = weighted.T @ (treated - chance)
+        index = np.clip(x @ at, -FAR, FAR)
+        grown = np.exp(index)
+        chance = grown / (1 + grown)
+        loglik = float(inside @ at - weight @ np.log1p(grown))
+        gradient = inside - weighted.T @ chance
         information = x.T @ (weighted * (chance * (1 - chance))[:, None])
         return Point(loglik / total, gradient / total, information / total)
 
     start = np.zeros(x.shape[1])
-    share = float(weight[treated].sum() / total)
-    start[0] = np.log(share / (1 - share))
+    start[0] = np.log(inside[0] / control_weight.sum())
     try:
         coefficients, point = maximise(evaluate, start)
         found = Propensity(coefficients, np.linalg.inv(point.information * total))

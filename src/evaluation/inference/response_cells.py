@@ -66,7 +66,8 @@ class ResponseCells:
         cohorts, of_row = np.unique(moments.cohort, return_inverse=True)
         z, sums = terms(moments), moments.sums + moments.shift * moments.weights
         base = _base(len(cohorts), len(moments.times))
-        free = ~treated & ~_at_bound(moments, of_row, treated, family)
+        bound = _at_bound(moments, of_row, treated, family)
+        free = ~treated & ~bound
         untreated = np.where(free[of_row], moments.weights, 0.0)
         if not untreated.any():
             raise NotEstimable(AT_BOUND)
@@ -77,9 +78,8 @@ class ResponseCells:
             raise NotEstimable(RUNAWAY) from None
         lost = _undetermined(glm, kept, cells)
         reasons = dict.fromkeys(np.flatnonzero(lost).tolist(), NO_COMPARISON)
-        behind = (~treated & ~free)[np.searchsorted(cohorts, cells.cohort)].any(axis=1) | (~treated & ~free).any(
-            axis=0
-        )[cells.period]
+        at = np.searchsorted(cohorts, cells.cohort)
+        behind = np.array([bound[j].any() or bound[:, t].any() for j, t in zip(at, cells.period, strict=True)])
         reasons |= dict.fromkeys(np.flatnonzero(lost & behind).tolist(), AT_BOUND)
         fitted, ranks = _treated_means(cells, z, sums, family, reasons)
         return cls(

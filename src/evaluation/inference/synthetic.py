@@ -1,7 +1,7 @@
 """Synthetic control: weights of donors, gaps, and what placebos among the donors say of them.
 
 The same fit is made for every other unit as if it had been the treated one. How large the treated units' gaps after
-adoption are beside those before, ranked among the placebos', is an exact p-value where any unit could have been treated.
+adoption are beside those before, ranked among the placebos', is an exact p-value where any unit could be the treated.
 The interval holds the effects that the test does not reject once they are taken out of the treated units' outcomes.
 (Firpo and Possebom, 2018, take them out of the placebos' gaps too, which can leave intervals without end.)
 """
@@ -121,6 +121,10 @@ class Sets:
         theirs = self.squares(effect) / np.maximum(self.before, floor_)
         return int((theirs >= ours * (1 - TIE)).sum())
 
+    def over(self, square: float) -> Sets:
+        """The same for outcomes divided by the root of a number."""
+        return Sets(self.before / square, self.after / square, self.lean / square**0.5, self.bend)
+
     def squares(self, effect: float) -> Floats:
         """Mean squared gaps after adoption with an effect taken out (S,)."""
         found: Floats = self.after + 2 * effect * self.lean + effect**2 * self.bend
@@ -177,6 +181,8 @@ def inverted(real: Sets, others: Sets, level: float, floor_: float) -> tuple[flo
     None where there is no such effect, or no bounds: so it is when few placebos keep every p-value above 1 - level.
     Needs one adoption date, since weights must not depend on the effect.
     """
+    unit = max(float(real.before[0]), floor_) or 1.0  # products of squares stay within range
+    real, others, floor_ = real.over(unit), others.over(unit), floor_ / unit
     ours, theirs = max(float(real.before[0]), floor_), np.maximum(others.before, floor_)
     turns = _turns(
         others.bend * ours - real.bend * theirs,
@@ -192,7 +198,7 @@ def inverted(real: Sets, others: Sets, level: float, floor_: float) -> tuple[flo
     if kept[0] or kept[-1] or not kept.any():
         return None
     inside = np.flatnonzero(kept)
-    return float(turns[inside[0] - 1]), float(turns[inside[-1]])
+    return float(turns[inside[0] - 1]) * unit**0.5, float(turns[inside[-1]]) * unit**0.5
 
 
 def _turns(a: Floats, b: Floats, c: Floats) -> Floats:

@@ -108,10 +108,13 @@ def measure_of(row: Row, outcome: Outcome, time_unit: str, risks: list[float] | 
     """The measure an estimate is told in. `risks` are the two groups' risks, where known."""
     good = outcome.better == "higher"
     scale, term = row["scale"], row["term"]
+    up, down = ("more", "fewer") if outcome.type == "count" else ("higher", "lower")
     if scale in RATIO_NAMES:
-        return Measure("percent", RATIO_NAMES[scale], "higher", "lower", logged=True, up_is_good=good)
-    if scale == "risk" and term in RATIOS:
-        return Measure("percent", term.replace("_", " "), "higher", "lower", null=1.0, up_is_good=good)
+        return Measure("percent", RATIO_NAMES[scale], up, down, logged=True, up_is_good=good)
+    if term in RATIOS:
+        return Measure("percent", term.replace("_", " "), up, down, null=1.0, up_is_good=good)
+    if term == "events_averted":
+        return Measure("count", "events averted", "averted", "added", up_is_good=not good)
     if scale == "time":
         name = "difference in event-free time"
         return Measure("time", name, "longer", "shorter", time_unit + "s", up_is_good=not good)

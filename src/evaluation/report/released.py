@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.errors import Problem, ReportError
-from evaluation.report import words
+from evaluation.report import calendar, words
 from evaluation.report.numbers import shortened
 from evaluation.results import MAIN_TERMS, Row, read_tables
 from evaluation.study.models import CohortDesign, PanelDesign, Study
@@ -20,6 +20,11 @@ _QUOTED = re.compile(r'"(\w+)"|`(\w+)`')
 _PERIOD = re.compile(
     r'(?P<quoted>"[^"]*")|\bat (?P<since>-?\d+) periods? since adoption|\bat period (?P<at>\d+(?:\.\d+)?)'
     r"|(?<!base )(?<!reference )\b(?P<word>[Pp]eriod)(?P<plural>s?)\b"
+)
+# Where messages name a period or an adoption group by its number alone, which says enough of years only.
+_NUMBERED = re.compile(
+    r"(?P<lead>\bbegan in |\bboth in |\bbase period |\bfurthest in |^In |\bafter (?=\d+, the first)|\btreated from )"
+    r"(?P<number>\d+)(?![\d.%])|(?P<cohort>\b[Cc]ohort )(?P<start>\d+)\b"
 )
 HIDDEN_MESSAGE = "Hidden by disclosure control"  # how the message of a hidden check begins
 
@@ -127,9 +132,13 @@ class Released:
         return self.study.design.time_unit
 
     def period(self, value: float) -> str:
-        """A calendar period: `1983` for years, else `quarter 12`."""
-        shown = f"{value:.12g}"
-        return shown if self.time_unit == "year" else f"{self.time_unit} {shown}"
+        """A calendar period: `1983` for years, `2019 Q3` or `March 2020` where dates are known, else `quarter 12`."""
+        return calendar.period(self.panel, value) if self.panel else f"{self.time_unit} {value:.12g}"
+
+    @property
+    def dated(self) -> bool:
+        """Whether the panel's periods are numbers that stand for dates."""
+        return self.panel is not None and calendar.dated(self.panel)
 
     def span(self, time: float) -> str:
         """A length of time: `52 weeks`."""
@@ -143,9 +152,11 @@ class Released:
             return self.since_adoption(time)
         if term == "group_time" and time is not None:
             return f"{words.upper_first(self.group(group))}, effect in {self.period(time)}"
-        if term in {"group", "calendar", "weight", "gap"}:
+        if term in {"group", "calendar"}:
             place = self.group(group) if group else self.period(time) if time is not None else name
             return words.upper_first(place)
+        if term == "weight" and group:
+            return f"{name}, {group}"
         where = [self.group(group)] if group else []
         if time is not None:
             where.append(f"within {self.span(time)}" if self.cohort else f"in {self.period(time)}")
@@ -181,8 +192,17 @@ class Released:
             word = match.group(1) or match.group(2)
             return self.study.label(word) if word in self._columns else words.plain(word)
 
-        timed = _PERIOD.sub(self._timed, text) if self.panel else text
+        timed = _PERIOD.sub(self._timed, _NUMBERED.sub(self._numbered, text)) if self.panel else text
         return shortened(_QUOTED.sub(name, timed)).strip()
+
+    def _numbered(self, match: re.Match[str]) -> str:
+        """A period or adoption group that a message gives by number, by its name."""
+        if self.time_unit == "year":
+            return match.group()
+        if match["cohort"]:
+            return f"{match['cohort']}of {self.period(float(match['start']))}"
+        lead = match["lead"].replace("base period ", "base ")
+        return f"{lead}{self.period(float(match['number']))}"
 
     def _timed(self, match: re.Match[str]) -> str:
         """What a message calls a period, in the study's unit of time; quoted labels stay as they are."""

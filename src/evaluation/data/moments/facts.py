@@ -94,7 +94,7 @@ class Facts:
     @property
     def levels(self) -> list[Any]:
         """Levels of the subgroup, ascending; [None] where there are none."""
-        return sorted(set(self.level)) if self.level[0] is not None else [None]
+        return sorted(set(self.level)) if self.level and self.level[0] is not None else [None]
 
     @property
     def even(self) -> bool:
