@@ -116,14 +116,14 @@ def test_several_treated_units_as_diff_diff(several):
 
 def test_random_placebos_and_bootstrap_are_near_diff_diff(several):
     for method in ("placebo", "bootstrap"):
-        draws = {"inference": method, "draws": 100}
+        draws = {"inference": method, "draws": 60}
         ours = overall(fit("synthetic_did", several, draws))
         again = overall(fit("synthetic_did", several, draws))
         other = overall(fit("synthetic_did", several, {**draws, "seed": 7}))
         assert ours.std_error == again.std_error != other.std_error
         assert other.std_error == pytest.approx(ours.std_error, rel=0.4)
     theirs = diff_diff_fit(several, "placebo")
-    placebo = overall(fit("synthetic_did", several, {"inference": "placebo", "draws": 100}))
+    placebo = overall(fit("synthetic_did", several, {"inference": "placebo", "draws": 60}))
     assert placebo.std_error == pytest.approx(theirs.se, rel=0.2)
 
 

@@ -33,7 +33,7 @@ def effects(cohort: Integers, periods: Integers, effect: float, plan: Simulation
     }[plan.dynamics]
     shape = np.where(treated, path * (1 + plan.heterogeneity * _rank(cohort))[:, None], 0.0)
     scale = effect * float(treated.sum()) / float(shape.sum()) if treated.any() else 0.0
-    found: Floats = shape * scale
+    found: Floats = np.asarray(shape * scale, dtype=np.float64)
     return found
 
 

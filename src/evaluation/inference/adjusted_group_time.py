@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluation.inference.covariance import cluster_starts
 from evaluation.inference.cross_sections import AdjustedSections, Sample, adjusted_sections
 from evaluation.inference.doubly_robust import Adjusted, Method, Side, adjusted
 from evaluation.inference.group_time import Cell, GroupTime, Kinds, Members, Overlap, share_influence, shares
@@ -127,9 +128,9 @@ class _Data:
             outside, control = controls[key]
             if inside.size:
                 errors = fit.of_treated(self.side(inside + rows.start, shared.period), cluster[inside])
-                found[np.ix_(np.unique(cluster[inside]), shared.cells)] += errors
+                found[np.ix_(cluster[inside][cluster_starts(cluster[inside])], shared.cells)] += errors
             if outside.size:
-                found[np.ix_(np.unique(cluster[outside]), shared.cells)] += fit.of_controls(control, cluster[outside])
+                found[np.ix_(cluster[outside][cluster_starts(cluster[outside])], shared.cells)] += fit.of_controls(control, cluster[outside])
         found[:, self.size :] = share_influence(self.moments, self.weight, self.cohorts, rows, starts)
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -71,6 +71,16 @@ class PanelGlm:
         for j in range(len(self.base)):
             turned[self.of_row == j] = left[self.of_row == j] @ self.base[j]
         return (turned[:, :, None] * self.z[:, None, :]).reshape(len(left), -1)
+
+    def pooled(self) -> PanelGlm:
+        """The same fit from fewer rows: without covariates the rows of a cohort share their regressors."""
+        if self.z.shape[1] > 1:
+            return self
+        cohorts = len(self.base)
+        weights, sums = np.zeros((cohorts, self.weights.shape[1])), np.zeros((cohorts, self.weights.shape[1]))
+        np.add.at(weights, self.of_row, self.weights)
+        np.add.at(sums, self.of_row, self.sums)
+        return replace(self, of_row=np.arange(cohorts), z=np.ones((cohorts, 1)), weights=weights, sums=sums)
 
     def fit(self) -> tuple[Floats, Mask]:
         """Maximum likelihood coefficients (0 where a column was dropped), and which columns were kept.

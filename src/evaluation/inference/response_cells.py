@@ -73,7 +73,7 @@ class ResponseCells:
             raise NotEstimable(AT_BOUND)
         glm = PanelGlm(family, base, of_row, z, untreated, np.where(free[of_row], sums, 0.0))
         try:
-            coefficients, kept = glm.fit()
+            coefficients, kept = glm.pooled().fit()
         except RunawayError:
             raise NotEstimable(RUNAWAY) from None
         lost = _undetermined(glm, kept, cells)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluation.report.headline import Headline, others, same_effect
+from evaluation.report.headline import Headline, credible, others, same_effect
 from evaluation.report.measures import MDE
 from evaluation.report.numbers import listing, number
 
@@ -11,7 +11,7 @@ NEAR = (0.03, 0.07)  # p-values said to be just above or just below a limit of 0
 
 def detectable(head: Headline) -> str:
     """What a study of this size could have found; said where the result leaves the question open."""
-    if not head.known or head.clear or head.row is None or not head.row["std_error"]:
+    if not head.known or head.clear or head.row is None or not head.row["std_error"] or not credible(head):
         return ""
     reach = head.told.detectable(head.row["std_error"])
     return (
@@ -23,7 +23,7 @@ def detectable(head: Headline) -> str:
 def exaggerated(head: Headline) -> str:
     """Said of a settled result that is smaller than what a study of this size can reliably pick up (Gelman and
     Carlin, 2014): such a result is found where chance has made it large."""
-    if not head.clear or head.row is None or not head.row["std_error"]:
+    if not head.clear or head.row is None or not head.row["std_error"] or not credible(head):
         return ""
     if abs(head.estimate - head.told.null) >= MDE * head.row["std_error"]:
         return ""
@@ -39,7 +39,7 @@ def exaggerated(head: Headline) -> str:
 
 def straddles(head: Headline) -> list[str]:
     """Where another way of measuring the same result falls on the other side of no difference than the primary one."""
-    if head.interval is None or head.row is None:
+    if head.interval is None or head.row is None or not credible(head):
         return []
     ratios = [_ratio_disagrees(head, term) for term in ("risk_ratio", "odds_ratio")]
     return [*[s for s in ratios if s][:1], *[s for s in (_log_rank_disagrees(head),) if s]]
@@ -114,7 +114,7 @@ def borderline(head: Headline) -> str:
 def agreement(head: Headline) -> str:
     """How the other analyses of the same outcome compare; directions only where the main result has one."""
     rest = others(head.released, head)
-    if not head.known or not rest:
+    if not head.known or not rest or not credible(head):
         return ""
     return _directions(head, rest) if head.clear else _also_open(rest)
 
@@ -165,7 +165,8 @@ def truth(head: Headline) -> str:
     if not head.known:
         return "These data are simulated, with an effect planted in them. This run has no estimate to hold against it."
     planted, estimate = head.told.phrase(effect), head.told.phrase(head.estimate)
-    text = f"These data are simulated. The difference planted in them is {planted}; the study’s estimate is {estimate}"
+    whose = "the study’s estimate is" if credible(head) else "the comparison comes to"
+    text = f"These data are simulated. The difference planted in them is {planted}; {whose} {estimate}"
     if head.interval is None:
         return text + "."
     low, high = head.interval

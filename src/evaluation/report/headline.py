@@ -193,11 +193,19 @@ def _same_figure(one: Headline, other: Headline) -> bool:
 
 # --------------------------------------------------------------------------- what speaks against the result
 
-NO_DOUBT = frozenset({"small_cohort", "not_estimable", "pretrend_size"})  # said in their own place, or for information
+# Said in their own place, or for information: how far paths may differ is a matter of degree, told as robustness.
+NO_DOUBT = frozenset(
+    {"small_cohort", "not_estimable", "pretrend_size", "pretrend_power", "honest_breakdown", "honest_breakdown_smoothness"}
+)
 
 
 # A panel's result rests on groups that moved alike before adoption: where its own checks of that fail, there is none.
 PATHS_BEFORE = frozenset({"pretrends", "pretrend_leads", "pretrend_slope"})
+
+
+def credible(head: Headline) -> bool:
+    """Whether the figure may be told as a result at all."""
+    return not not_credible(head)
 
 
 def not_credible(head: Headline) -> list[Row]:

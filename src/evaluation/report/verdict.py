@@ -11,6 +11,7 @@ from evaluation.report.headline import (
     anticipation,
     comparison_level,
     control_risk,
+    credible,
     doubts,
     not_credible,
     starting_level,
@@ -85,7 +86,7 @@ def _cannot_tell(head: Headline) -> str:
 def caution(head: Headline) -> str:
     """Said where a figure is known but a check speaks against it: which check, of which analysis."""
     found = doubts(head) if head.known else []
-    if not found:
+    if not found or not credible(head):
         return ""
     first = found[0]
     name, released = named(CHECKS, first["check"]), head.released
@@ -110,7 +111,7 @@ def set_aside(head: Headline) -> str:
 def direction(head: Headline) -> str:
     """Whether a clear result is for the better; empty where the interval leaves it open."""
     good = head.told.good(head.estimate) if head.known and head.clear else None
-    if good is None or not_credible(head):
+    if good is None or not credible(head):
         return ""
     return f"The result points {'in the direction hoped for' if good else 'away from what was hoped for'}."
 
@@ -135,13 +136,25 @@ def plausible(head: Headline) -> str:
     return f"plausible range: {head.told.span(*head.interval)}"
 
 
+def bare_figure(head: Headline) -> str:
+    """The figure of a result that is not credible, told as what it is."""
+    return f"The comparison comes to {head.told.phrase(head.estimate)} ({plausible(head)}). It is not an effect of the program."
+
+
+def why_not_credible(head: Headline) -> str:
+    """What the failed checks found, in words; empty where the result is credible."""
+    found = [head.released.prose(c["message"]) for c in not_credible(head)]
+    return " ".join(upper_first(m) + ("" if m.endswith(".") else ".") for m in dict.fromkeys(found))
+
+
 def frequencies(head: Headline) -> str:
     """How common the outcome was in each group, or against what the figure is to be read."""
     if not head.known:
         return ""
     if head.risks is not None and head.told.kind == "risk":
         return _natural(head, head.risks)
-    return " ".join(s for s in (_plain_figure(head), for_scale(head)) if s)
+    plain = _plain_figure(head) if credible(head) else ""
+    return " ".join(s for s in (plain, events_averted(head), for_scale(head)) if s)
 
 
 def _natural(head: Headline, risks: tuple[float, float]) -> str:
@@ -171,6 +184,19 @@ def _plain_figure(head: Headline) -> str:
         f"The figure is the average over the time since adoption: {phrase} than the level to be expected from how the "
         f"comparison {head.released.people} changed."
     )
+
+
+def events_averted(head: Headline) -> str:
+    """For a ratio of rates: how many events that is; empty where the analysis does not say."""
+    rows = head.released.rows("estimates", analysis=head.analysis.id, term="events_averted", status="ok")
+    if head.row is None or head.row["scale"] != "log_rate" or not rows or not credible(head):
+        return ""
+    row, fewer = rows[0], rows[0]["estimate"] >= 0
+    text = f"Over all that time this is about {number(abs(row['estimate']))} {'fewer' if fewer else 'more'} events"
+    if row["conf_low"] is None or row["conf_high"] is None:
+        return f"{text}."
+    ends = [f"{number(abs(v))} {'fewer' if v >= 0 else 'more'}" for v in (row["conf_low"], row["conf_high"])]
+    return f"{text} (plausible range: {ends[0]} to {ends[1]})."
 
 
 def for_scale(head: Headline) -> str:

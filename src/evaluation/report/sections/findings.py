@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evaluation.report import beside, verdict
-from evaluation.report.headline import Headline, headline, risks_beside
+from evaluation.report.headline import Headline, credible, headline, risks_beside
 from evaluation.report.markdown import NOTHING, Table, paragraphs
 from evaluation.report.measures import Measure, measure_of
 from evaluation.report.numbers import p_cell, per
@@ -17,6 +17,12 @@ def main_text(head: Headline) -> str:
     """The main result in sentences."""
     if not head.known:
         return paragraphs(verdict.verdict(head), f"Reason: {head.reason}.".replace("..", "."))
+    if not credible(head):
+        return paragraphs(
+            f"{verdict.verdict(head)} {verdict.why_not_credible(head)}",
+            f"{verdict.bare_figure(head)} {verdict.for_scale(head)}".strip(),
+            beside.truth(head),
+        )
     return paragraphs(
         " ".join(s for s in (verdict.verdict(head), verdict.direction(head), verdict.caution(head)) if s),
         verdict.frequencies(head),
@@ -48,7 +54,8 @@ def main_table(head: Headline) -> str:
         "Smallest detectable difference",
     ]
     align = "l" + ("rr" if risky else "") + "rlrr"
-    return Table("main", f"Main result: {head.outcome.label}", header, align, cells).markdown()
+    what = "Main result" if credible(head) else "What the main analysis comes to (not credible, not an effect)"
+    return Table("main", f"{what}: {head.outcome.label}", header, align, cells).markdown()
 
 
 def _main_cells(head: Headline, row: Row, risky: bool) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from evaluation.report import beside, verdict
-from evaluation.report.headline import Headline
+from evaluation.report import beside, robustness, verdict
+from evaluation.report.headline import Headline, credible
 from evaluation.report.markdown import NOTHING, callout, escape, paragraphs, titled_bullets
 from evaluation.report.numbers import listing
 from evaluation.report.released import Released
@@ -28,6 +28,8 @@ def headline_box(head: Headline) -> str:
     """The boxed answer: verdict, number, what it is to be read against, and the truth of a simulated study."""
     if not head.known:
         return paragraphs_with_number(verdict.verdict(head), upper_first(head.reason) + "." if head.reason else "")
+    if not credible(head):
+        return _not_credible_box(head)
     number = verdict.figure(head) if head.clear else "We cannot tell yet"
     estimate = (
         verdict.plausible(head)
@@ -44,6 +46,19 @@ def headline_box(head: Headline) -> str:
     if head.released.simulated:
         parts.append(escape(beside.truth(head)))
     return "\n\n".join(parts) + "\n"
+
+
+def _not_credible_box(head: Headline) -> str:
+    """The box of a result that says nothing about the program: why, and the bare figure last."""
+    parts = [
+        f"[{escape(verdict.subject(head))}]{{.headline-label}}",
+        "[Not credible]{.headline-number}",
+        escape(verdict.verdict(head)),
+        escape(verdict.why_not_credible(head)),
+        escape(" ".join(s for s in (verdict.bare_figure(head), verdict.for_scale(head)) if s)),
+        escape(beside.truth(head)) if head.released.simulated else "",
+    ]
+    return "\n\n".join(p for p in parts if p) + "\n"
 
 
 def _warnings(head: Headline) -> list[str]:
@@ -142,6 +157,8 @@ def assumption(head: Headline) -> tuple[str, str]:
     text = text.format(program=head.program, people=released.people)
     if released.randomised and not head.doubted:
         text += " The difference can be read as an effect of being offered it."
+    if not credible(head):
+        text += " They were not similar, so this does not hold here."
     return lead, f"{text} {verdict.set_aside(head)}".strip()
 
 
@@ -151,6 +168,8 @@ def precision(head: Headline) -> tuple[str, str]:
         return "", ""
     if head.interval is None:
         return "Unknown precision.", "No plausible range could be worked out for the main result."
+    if not credible(head):
+        return "Precision.", "How narrow the plausible range is does not matter here: what is compared is not alike."
     if head.clear:
         text = "The plausible range leaves out no difference"
         text += "." if beside.straddles(head) else ", so chance alone is an unlikely reason for this result."
@@ -162,6 +181,8 @@ def precision(head: Headline) -> tuple[str, str]:
 def sure(head: Headline) -> str:
     """How sure we are, as a list."""
     checks, size = reader_checks(head, limit=2), [precision(head), ("Close call.", beside.straddle_note(head))]
+    size += [("Robustness.", robustness.room(head)), ("Few clusters.", robustness.few_clusters(head))]
+    size += [("Another library disagrees.", robustness.second_opinion(head))]
     return titled_bullets([assumption(head), *([*checks, *size] if head.doubted else [*size, *checks])])
 
 
