@@ -65,7 +65,7 @@ def test_published_smoothness(ehec, m):
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("m", [0.0, 0.3, 2.0])
 def test_smoothness_as_diff_diff(seed, m):
-    """Its worst bias, like the R package's, takes weights on which a rising trend acts upwards: turn them that way."""
+    """Its worst bias is right for weights on which a rising trend acts upwards only: turn them that way."""
     rng = np.random.default_rng(seed)
     p, q = int(rng.integers(1, 7)), int(rng.integers(1, 4))
     course, weights = random_course(rng, p, q), rng.normal(size=q)
@@ -198,7 +198,7 @@ def test_the_sign_of_the_outcome_mirrors_the_interval(ehec):
 def test_breakdown_is_where_the_interval_reaches_zero(ehec):
     problem = Relative(ehec, FIRST)
     found = breakdown(lambda m: problem.bounds(m, 0.95), np.arange(0, 4, 0.25))
-    assert 1.9 < found < 2.0  # handbook figure of R: 1.96
+    assert 1.9 < found < 2.0
     assert problem.bounds(found, 0.95).low == pytest.approx(0, abs=1e-6)
     assert problem.bounds(found * 0.999, 0.95).low > 0
 

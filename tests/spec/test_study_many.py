@@ -22,14 +22,14 @@ SLIPS = (
     ("estimator: callaway_santanna", "estimator: callaway_santana"),
     ("- id: classic", "- id: main"),
     ("estimator: twfe", "estimator: twfe\n    options: {covariats: []}"),
-    ("{pretrends: true}", "{pretrends: yes, placebo: true}"),
+    ("{pretrends: true}", "{pretrends: yes, placebo_outcomes: [deaths_]}"),
     ("{profile: none}", "{profile: non}"),
     ("report: {products: [brief, full]}", "report: {products: [brief, full]}\nreport: {}"),
 )
 KEYS = [
     "study", "title", "intervention.kind", "design.time", "design.clster", "outcomes[0].column", "outcomes[0].better",
     "analyses[0].role", "analyses[0].estimator", "analyses[1].id", "analyses[1].options.covariats",
-    "diagnostics.pretrends", "diagnostics.placebo", "disclosure.profile", "report",
+    "diagnostics.pretrends", "diagnostics.placebo_outcomes[0]", "disclosure.profile", "report",
 ]  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def path(tmp_path):
 def test_all_at_once_in_the_order_of_the_lines(path):
     told = check(path)
     assert [p.key for p in told] == KEYS
-    assert [p.key for p in told if p.severity == "warning"] == ["diagnostics.placebo"]
+    assert {p.severity for p in told} == {"error"}
     places = [re.fullmatch(rf"{re.escape(str(path))}:(\d+):(\d+)", p.where) for p in told]
     assert all(places)
     numbers = [(int(m[1]), int(m[2])) for m in places if m]

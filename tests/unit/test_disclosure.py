@@ -241,3 +241,73 @@ def test_events_at_the_origin_join_the_first_step():
     points, _ = coarsened(curve([(15, 0), (10, 0), (0, 30)]), PROFILES["cms11"], set())
     assert [(p["time"], p["n_risk"], p["n_event"]) for p in points] == [(0, 55, 0), (1, 55, 25), (2, 30, 0)]
     assert points[0]["estimate"] == 1.0
+
+
+# --------------------------------------------------------------------------- answers beside the headline
+
+
+def effect(analysis="main", group="", counts=(40, 60), **changes):
+    return estimate("group" if group else "att", None, counts, analysis=analysis, group=group, scale="level", **changes)
+
+
+def adjusted(analysis, method="Holm adjustment over 2 outcomes"):
+    return inference("att", None) | {"analysis": analysis, "method": method}
+
+
+def other(kind="leave_one_cohort", group="2004", counts=(40, 60), analysis="main"):
+    row = dict.fromkeys(c.name for c in TABLES["sensitivity"].columns)
+    return row | {"analysis": analysis, "kind": kind, "label": kind, "group": group, "estimate": 0.3, "status": "ok",
+                  COUNTS: counts}  # fmt: skip
+
+
+def test_p_values_adjusted_over_outcomes_go_with_a_hidden_one():
+    rows = [adjusted("main"), adjusted("second"), adjusted("main", "CR1")]
+    hidden = released("cms11", estimates=[effect(), effect("second", counts=(4, 60))], inference=rows).tables[
+        "inference"
+    ]
+    assert [r["p_value"] for r in hidden] == [None, None, 0.01]
+    shown = released("cms11", estimates=[effect(), effect("second")], inference=rows).tables["inference"]
+    assert [r["p_value"] for r in shown] == [0.01] * 3
+
+
+def test_a_hidden_effect_outside_the_family_leaves_adjusted_p_values():
+    rows = [adjusted("main"), adjusted("second")]
+    estimates = [effect(), effect("second"), effect("third", counts=(4, 60))]
+    assert released("cms11", estimates=estimates, inference=rows).tables["inference"][0]["p_value"] == 0.01
+
+
+def test_answers_beside_a_hidden_effect_are_hidden_with_it():
+    rows = [other("placebo_time"), other("placebo_time", analysis="second")]
+    opinion = {"analysis": "main", "term": "att", "group": "", "time": None, "library": "x", "convention": "y",
+               "estimate": 0.4, "our_estimate": 0.4, "status": "agrees", COUNTS: (40,)}  # fmt: skip
+    found = released("cms11", estimates=[effect(counts=(3, 60)), effect("second")], sensitivity=rows,
+                     second_opinion=[opinion]).tables  # fmt: skip
+    assert [(r["estimate"], r["status"]) for r in found["sensitivity"]] == [(None, "suppressed"), (0.3, "ok")]
+    assert (found["second_opinion"][0]["our_estimate"], found["second_opinion"][0]["status"]) == (None, "suppressed")
+
+
+def test_no_difference_between_the_effect_and_one_without_a_small_cohort():
+    """The overall effect, and the same without a cohort of 6 people, tell what these 6 did; so do all the others."""
+    rows = [other(group="2004", counts=(34, 60, 6)), other(group="2006", counts=(20, 60, 20)), other("placebo_time")]
+    found = released("cms11", estimates=[effect()], sensitivity=rows).tables["sensitivity"]
+    assert [r["estimate"] for r in found] == [None, None, 0.3]
+    cohorts = [effect(), effect(group="2004", n_treated_units=6), effect(group="2006"), effect(group="2008")]
+    untold = [other(group=g) for g in ("2004", "2006", "2008")]
+    found = released("cms11", estimates=cohorts, sensitivity=untold).tables["sensitivity"]
+    assert {r["estimate"] for r in found} == {None}
+    assert {
+        r["estimate"] for r in released("cms11", estimates=[effect()], sensitivity=untold).tables["sensitivity"]
+    } == {0.3}
+
+
+def test_parts_of_a_coefficient_are_hidden_together():
+    part = {"analysis": "main", "kind": "cell", "treated": "2004", "control": "", "time": 2005.0, "weight": 0.5,
+            "estimate": 1.0, "status": "ok", COUNTS: (40,)}  # fmt: skip
+    rows = [part, part | {"treated": "2006", COUNTS: (5,)}, part | {"analysis": "second"}]
+    found = released("cms11", estimates=[effect(), effect("second")], decomposition=rows).tables["decomposition"]
+    assert [r["weight"] for r in found] == [None, None, 0.5]
+
+
+def test_places_keep_their_answers():
+    found = released("cms11", people=False, estimates=[effect(counts=(3,))], sensitivity=[other(counts=(3,))]).tables
+    assert found["sensitivity"][0]["estimate"] == 0.3

@@ -68,6 +68,15 @@ def test_trends_that_are_parallel_on_the_link_scale(family):
         assert all(e.term != "att_log_ratio" for e in results.estimates)
 
 
+def test_on_complete_panels_the_course_is_that_of_group_time_effects():
+    frame = simulated(seed=7, units=48)
+    ours = estimates(fit("sun_abraham", frame), "event")
+    theirs = estimates(fit("callaway_santanna", frame, {"base_period": "universal"}), "event")
+    assert sorted(ours) == sorted(theirs)
+    for event, row in ours.items():
+        assert row.estimate == pytest.approx(theirs[event].estimate, abs=1e-10)
+
+
 @pytest.mark.parametrize("estimator", ALL)
 @pytest.mark.parametrize("weights", [None, "varying"])
 def test_order_and_names_of_rows_change_nothing(estimator, weights):

@@ -107,7 +107,7 @@ def _silent(panel: Panel, outcome: Outcome, moments: PanelMoments) -> tuple[Inte
         ]
         top, low = (nw.when(used).then(nw.col("y0")) for _ in range(2))
         about += [top.max().alias("top"), low.min().alias("low")]
-        none = nw.when(nw.col("top") == 0).then(1).sum()
+        none = nw.when(nw.col("top") == 0).then(1).otherwise(0).sum()
         table = fetched(
             engine,
             lambda: rows.join(index, on="t", how="left").group_by("u").agg(*about)
@@ -116,8 +116,7 @@ def _silent(panel: Panel, outcome: Outcome, moments: PanelMoments) -> tuple[Inte
         )  # fmt: skip
     kinds = Kinds.of(table, pattern)
     kept = observed(table, len(place))[kinds.first].any(axis=1)
-    found = whole(np.ma.filled(np.ma.asarray(table["none"]), 0))[kinds.first][kept]
-    return found, float(np.nanmin(floats(table["low"])))
+    return whole(table["none"])[kinds.first][kept], float(np.nanmin(floats(table["low"])))
 
 
 # ----------------------------------------------------------------------------- exposures

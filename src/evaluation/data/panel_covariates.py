@@ -207,7 +207,7 @@ class _Held:
         """The place of each row's period."""
         span = int(self.times[-1] - self.times[0]) + 1
         if span > len(t) + 1:
-            return np.searchsorted(self.times, t)
+            return np.searchsorted(self.times, t).astype(np.int64)
         place = np.zeros(span, dtype=np.int64)
         place[self.times - self.times[0]] = np.arange(len(self.times))
         return place[t - self.times[0]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from evaluation.errors import NotEstimable
 from evaluation.estimators.base import PanelEstimator
@@ -45,13 +45,19 @@ class Case:
             return None
 
 
+@runtime_checkable
+class Restrictable(Protocol):
+    """Moments with parts of their own (covariates), which must be cut along with the sums."""
+
+    def restricted(self, keep: Mask, cohort: Integers) -> PanelMoments | None:
+        """The cells `keep` (R, T) alone, with other cohorts (R,); None where no cell is left."""
+
+
 def restricted(moments: PanelMoments, keep: Mask, cohort: Integers) -> PanelMoments | None:
     """These moments with the cells `keep` (R, T) alone and other cohorts (R,); None where no cell is left."""
     import numpy as np
 
-    from evaluation.data.grams import GramMoments
-
-    if isinstance(moments, GramMoments):
+    if isinstance(moments, Restrictable):  # moments that hold more than sums know how to cut that too
         return moments.restricted(keep, cohort)
     seen = keep & moments.observed
     rows, periods = seen.any(axis=1), seen.any(axis=0)

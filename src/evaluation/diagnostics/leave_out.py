@@ -88,6 +88,6 @@ def _judged(overall: Estimate, rows: Sequence[Sensitivity], what: str) -> tuple[
             "for one)."
         )
     widest = max(rows, key=lambda r: abs((r.estimate or 0.0) - (overall.estimate or 0.0)))
-    counts = tuple(sorted({n for r in (overall, *rows) for n in r.counts}))
+    counts = tuple(sorted({*overall.counts, *(n for r in rows for n in r.counts)}))
     return (Check(f"leave_one_{what}", "warn" if turned else "pass", message, term="att", group=widest.group,
                   statistic=widest.estimate, counts=counts),)  # fmt: skip

@@ -158,7 +158,8 @@ class Likelihood:
         if not even:
             return self
         first = np.unique(self.kind, return_index=True)[1]
-        number = np.stack([np.bincount(self.kind, column, len(first)) for column in self.number.T], axis=1)
+        total = [np.bincount(self.kind, column, len(first)) for column in self.number.T]
+        number = np.stack(total, axis=1).astype(np.float64)
         weights = (self.weights[first] > 0).astype(np.float64)
         return replace(self, number=number, weights=weights, cluster=self.cluster[first], of_row=self.of_row[first],
                        kind=np.arange(len(first)))  # fmt: skip

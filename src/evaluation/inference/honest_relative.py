@@ -106,8 +106,9 @@ class _Tests:
 
     @cached_property
     def critical(self) -> Floats:
-        """Least-favourable critical value of the first stage (n,)."""
-        return _least_favourable(self.loads, self.covariance, 1 - FIRST_STAGE * self.size)
+        """Least-favourable critical value of the first stage (n,), the same for both signs of a move."""
+        one = slice(len(self.move) // 2)
+        return np.tile(_least_favourable(self.loads[one], self.covariance[one], 1 - FIRST_STAGE * self.size), 2)
 
     def outermost(self) -> tuple[Floats, Floats]:
         """The least and the greatest value each polyhedron's test accepts (n,); infinite, inverted where none."""

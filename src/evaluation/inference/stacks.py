@@ -36,7 +36,6 @@ class StackedMoments(PanelMoments):
     source: PanelMoments
     origin: Integers  # (R,) row of the source
     factor: Floats  # (R,) corrective weight
-    starts: Integers  # (S,) cohorts whose effects the stacks tell
     since: Integers  # (S, T) periods since the stack's cohort adopted
     inside: Mask  # (S, T) whether a period is within the stack's window
 
@@ -188,7 +187,7 @@ def _repeated(moments: PanelMoments, stacks: Mapping[int, tuple[Mask, Mask, Mask
         "sums": np.where(seen, moments.sums[row] * factor[:, None], 0.0),
         "cross": None if moments.cross is None else moments.cross[row],
         "flow": (*moments.flow, *_flow(moments, row)), "source": moments, "origin": row, "factor": factor,
-        "starts": starts, "since": moments.times - starts[:, None], "inside": inside,
+        "since": moments.times - starts[:, None], "inside": inside,
     })  # fmt: skip
 
 

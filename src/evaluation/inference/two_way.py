@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,7 @@ ABSORBED = (
     "in which others change their treatment."
 )
 COLLINEAR = 1e-9  # share of a column's own variation that must be left after the columns before it
+AT_ONCE = 64  # columns taken out of the rest in one product
 TIED = 1e-6  # a coefficient below this on a column's own scale is rounding
 
 
@@ -149,11 +151,18 @@ def independent(matrix: Floats, size: Floats) -> Mask:
     scale = np.sqrt(np.where(size > 0, size, 1.0))
     left = matrix / np.outer(scale, scale)
     kept = np.zeros(len(size), dtype=np.bool_)
-    for j in range(len(size)):
-        pivot = left[j, j]
-        if pivot > COLLINEAR:
-            kept[j] = True
-            left = left - np.outer(left[:, j], left[j]) / pivot
+    for start in range(
+        0, len(size), AT_ONCE
+    ):  # columns are taken out of those of their block, and then of all later ones
+        stop = min(start + AT_ONCE, len(size))
+        panel = left[start:, start:stop].copy()
+        for j in range(stop - start):
+            kept[start + j] = panel[j, j] > COLLINEAR
+            if kept[start + j]:
+                panel[:, j] /= np.sqrt(panel[j, j])
+                panel[:, j + 1 :] -= np.outer(panel[:, j], panel[j + 1 : stop - start, j])
+        taken = panel[stop - start :, kept[start:stop]]
+        left[stop:, stop:] -= taken @ taken.T
     return kept
 
 
@@ -208,13 +217,13 @@ def _by_cluster(
 ) -> ClusterRegression:
     """Cross-products of the columns kept (J, T, K), unit effects taken out, cluster by cluster."""
     k = design.shape[2]
-    grams, products = np.zeros((len(within), k, k)), np.zeros((len(within), k))
-    for r, j in enumerate(of_row):
-        x, weights = design[j], moments.weights[r]
-        mean = weights @ x / weights.sum()
-        grams[r] = (x.T * weights) @ x - weights.sum() * np.outer(mean, mean)
-        products[r] = within[r] @ x
-    starts = cluster_starts(moments.cluster)
-    return ClusterRegression(
-        np.add.reduceat(grams, starts), np.add.reduceat(products, starts), int(moments.counts.sum()),
-        parameters)  # fmt: skip
+    starts = np.r_[cluster_starts(moments.cluster), len(moments.cluster)]
+    grams, products = np.zeros((len(starts) - 1, k, k)), np.zeros((len(starts) - 1, k))
+    for c, (first, last) in enumerate(pairwise(starts)):
+        for j in np.unique(of_row[first:last]):
+            rows = np.arange(first, last)[of_row[first:last] == j]
+            x, weights = design[j], moments.weights[rows]
+            inner = np.diag(weights.sum(axis=0)) - (weights / weights.sum(axis=1, keepdims=True)).T @ weights
+            grams[c] += x.T @ inner @ x
+            products[c] += within[rows].sum(axis=0) @ x
+    return ClusterRegression(grams, products, int(moments.counts.sum()), parameters)

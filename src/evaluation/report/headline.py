@@ -195,8 +195,9 @@ def _same_figure(one: Headline, other: Headline) -> bool:
 
 # Said in their own place, or for information: how far paths may differ is a matter of degree, told as robustness.
 NO_DOUBT = frozenset(
-    {"small_cohort", "not_estimable", "pretrend_size", "pretrend_power", "honest_breakdown", "honest_breakdown_smoothness"}
-)
+    ("small_cohort", "not_estimable", "pretrend_size", "pretrend_power", "honest_breakdown",
+     "honest_breakdown_smoothness")
+)  # fmt: skip
 
 
 # A panel's result rests on groups that moved alike before adoption: where its own checks of that fail, there is none.

@@ -138,7 +138,8 @@ def plausible(head: Headline) -> str:
 
 def bare_figure(head: Headline) -> str:
     """The figure of a result that is not credible, told as what it is."""
-    return f"The comparison comes to {head.told.phrase(head.estimate)} ({plausible(head)}). It is not an effect of the program."
+    told = f"The comparison comes to {head.told.phrase(head.estimate)} ({plausible(head)})"
+    return f"{told}. It is not an effect of {head.program}."
 
 
 def why_not_credible(head: Headline) -> str:

@@ -64,20 +64,21 @@ METHODS = {
     "is fixed about each unit and what is common to each period. With adoption at different times it can mix early "
     "and late effects.",
     "event_study": "estimates the difference for each period before and after adoption, against a period before it.",
-    "sun_abraham": "estimates the difference for each adoption group and period in one regression, and averages over the "
-    "groups by time since adoption, so that early and late effects are not mixed.",
+    "sun_abraham": "estimates the difference for each adoption group and period in one regression, and averages over "
+    "the groups by time since adoption, so that early and late effects are not mixed.",
     "imputation": "learns from everything observed before adoption, and from units that have not adopted, what each "
     "adopter would have had, and averages the differences to it.",
     "etwfe": "is one regression with an effect of its own for each adoption group in each period, averaged afterwards.",
-    "stacked": "builds one data set for each adoption group with units that have not adopted, stacks them, and compares "
-    "changes within each.",
-    "poisson_did": "compares how the rate of events changed in adopters with how it changed in the others, as a ratio of "
-    "rates, which suits counts.",
+    "stacked": "builds one data set for each adoption group with units that have not adopted, stacks them, and "
+    "compares changes within each.",
+    "poisson_did": "compares how the rate of events changed in adopters with how it changed in the others, as a ratio "
+    "of rates, which suits counts.",
     "did_2x2": "compares the change from before to after in the units that adopted with the change in the others.",
-    "triple_difference": "compares the change in the group the program is for with the change in a group beside it that "
-    "the program leaves out, and that difference between adopters and the others.",
-    "synthetic_control": "weights units that never adopted so that their average follows the adopters before adoption, "
-    "and takes the gap afterwards as the difference. How unusual the gap is, is judged by doing the same to the others.",
+    "triple_difference": "compares the change in the group the program is for with the change in a group beside it "
+    "that the program leaves out, and that difference between adopters and the others.",
+    "synthetic_control": "weights units that never adopted so that their average follows the adopters before "
+    "adoption, and takes the gap afterwards as the difference. How unusual the gap is, doing the same to the others "
+    "tells.",
     "synthetic_did": "weights units that never adopted, and periods before adoption, so that both groups’ paths run "
     "parallel before adoption, and compares changes from there.",
     "interrupted_time_series": "continues the course of the series before the start, and compares what was observed "

@@ -8,14 +8,18 @@ from pathlib import Path
 from evaluation import resources
 from evaluation.report.docx_theme import with_header
 from evaluation.report.figures.curve import curve, curve_hidden
+from evaluation.report.figures.decomposition import decomposition
 from evaluation.report.figures.event_study import event_study
 from evaluation.report.figures.figure import Figure
 from evaluation.report.figures.forest import forest
+from evaluation.report.figures.gaps import gaps
+from evaluation.report.figures.honest import honest
+from evaluation.report.figures.leave_out import leave_out
 from evaluation.report.figures.series import series
 from evaluation.report.headline import Headline, headline
 from evaluation.report.markdown import NOTHING, escape, paragraphs
 from evaluation.report.released import Released, open_run
-from evaluation.report.sections import checks, design, findings, summary, technical
+from evaluation.report.sections import checks, design, findings, recomputed, robustness, summary, technical
 from evaluation.report.words import day
 
 DOCUMENTS = ("_quarto.yml", "brief.qmd", "full.qmd", "appendix.qmd")
@@ -40,11 +44,7 @@ def write(run_dir: Path) -> Path:
     source.mkdir(parents=True)
     _copy_templates(source)
     head = headline(released)
-    drawn = {
-        f.id: f
-        for f in (curve(released, head), event_study(released, head), series(released, head), forest(released))
-        if f
-    }
+    drawn = figures(released, head)
     _write_all(source / "figures", {})
     for figure in drawn.values():
         figure.write(source / "figures")
@@ -55,6 +55,16 @@ def write(run_dir: Path) -> Path:
     reference = source / "theme" / "reference.docx"
     reference.write_bytes(with_header(reference.read_bytes(), released.study.title, simulated=released.simulated))
     return source
+
+
+def figures(released: Released, head: Headline) -> dict[str, Figure]:
+    """The figures there are, by id, in the order of the full report."""
+    found: list[Figure | None] = [curve(released, head), event_study(released, head), series(released, head)]
+    found += gaps(released, head) if released.panel else []
+    found += [forest(released)]
+    if released.panel and head.known:
+        found += [honest(head), leave_out(head), decomposition(released, head)]
+    return {f.id: f for f in found if f}
 
 
 def _copy_templates(source: Path) -> None:
@@ -122,6 +132,7 @@ def includes(released: Released, head: Headline, drawn: dict[str, Figure]) -> di
         "sources": design.sources(released),
         "balance": design.balance(released),
         "main_result": findings.main_text(head),
+        "robustness": robustness.section(head),
         "hidden": checks.hidden_text(released),
         "methods": technical.methods(released),
         "glossary": technical.glossary(),
@@ -129,23 +140,31 @@ def includes(released: Released, head: Headline, drawn: dict[str, Figure]) -> di
     }
     for name in FIGURES:
         instead = curve_hidden(released, head) if name == "curve" else ""
-        texts[f"figure_{name.replace('-', '_')}"] = _section(name, drawn, instead)
+        texts[f"figure_{name.replace('-', '_')}"] = _section(name, drawn, released.time_unit, instead)
+    for name in ("honest", "leave-out", "decomposition"):
+        texts[f"figure_{name.replace('-', '_')}"] = _section(name, drawn, released.time_unit)
+    beside = [f.markdown() for name, f in drawn.items() if name.startswith("gap-")]
+    texts["figure_gaps"] = "\n".join([f"{HEADINGS['gaps']}\n", *beside]) if beside else NOTHING
     return texts
 
 
 HEADINGS = {
     "curve": "### How the outcome grew over time",
-    "event-study": "### Before and after adoption, period by period",
+    "event-study": "### Before and after adoption, {unit} by {unit}",
     "series": "### The raw figures",
+    "gaps": "### Against the course expected without the program",
     "all-analyses": "",
+    "honest": "### If paths differed",
+    "leave-out": "### One left out in turn",
+    "decomposition": "### What a regression mixes",
 }
 
 
-def _section(name: str, drawn: dict[str, Figure], instead: str) -> str:
+def _section(name: str, drawn: dict[str, Figure], unit: str, instead: str = "") -> str:
     """A figure, or the reason why it is left out, under its own heading; nothing where there is neither."""
     if name not in drawn and not instead:
         return NOTHING
-    heading = f"{HEADINGS[name]}\n\n" if HEADINGS[name] else ""
+    heading = HEADINGS[name].format(unit=unit) + "\n\n" if HEADINGS[name] else ""
     return heading + (drawn[name].markdown() if name in drawn else paragraphs(instead))
 
 
@@ -162,6 +181,10 @@ def tables(released: Released, head: Headline) -> dict[str, str]:
         "main": findings.main_table(head),
         "analyses": findings.all_table(released),
         "groups": findings.groups_table(head),
+        "again": robustness.again_table(head),
+        "sensitivity": recomputed.sensitivity(released),
+        "decomposition": recomputed.decomposition(released),
+        "second_opinion": recomputed.second_opinion(released),
         "checks": checks.checks_table(released),
         "checks_figures": checks.checks_table(released, numbers=True),
         "estimates": technical.estimates(released),

@@ -20,7 +20,7 @@ _DATES = ("DATE", "TIMESTAMP", "TIME")
 # true and false count as.
 _ANY_TYPE = ("unit", "cluster", "person", "arm")
 _ROLES = {
-    "panel": ("unit", "time", "cohort", "cluster", "weights", "second_cluster"),
+    "panel": ("unit", "time", "cohort", "cluster", "weights"),
     "cohort": ("person", "arm", "time", "follow_up", "event", "cluster"),
 }
 

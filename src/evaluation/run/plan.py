@@ -104,6 +104,7 @@ def _examine(draft: Draft) -> _Examined:
     else:
         source, about_it = _opened(draft)
     problems += about_it
+    problems += _base_set_aside(document, built, estimators) if built else []
     if source is None:
         return _Examined(draft.file, None, estimators, tuple(problems))
     in_data, no_comparison = _held_against(draft, design, estimators, source)
@@ -156,6 +157,21 @@ def _build(draft: Draft) -> tuple[Built | None, list[Problem]]:
     except EvaluationError as error:
         return None, [_of_table(draft.document, p) for p in error.problems]
     return built, _simulated(draft, built.source)
+
+
+def _base_set_aside(document: Document, built: Built, estimators: Mapping[int, Estimator]) -> list[Problem]:
+    """Analyses whose base period, the last one untreated, was set aside because treatment began within it."""
+    gone = sum(step.n_dropped for step in built.flow if step.step == "set_aside")
+    what = (
+        "the period in which treatment began is set aside, so units that began after a period's first day have no "
+        "outcome in the one just before their first treated period, from which effects are reckoned."
+    )
+    fix = "Set anticipation: 1, or design.build.adoption.partial_period to treated or untreated."
+    return [
+        document.problem(("analyses", i, "options"), what, fix, "warning")
+        for i, estimator in estimators.items()
+        if gone and getattr(estimator, "anticipation", None) == 0
+    ]
 
 
 def _of_table(document: Document, problem: Problem) -> Problem:

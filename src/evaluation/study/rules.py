@@ -341,7 +341,7 @@ def _placebo_outcomes(document: Document) -> Iterator[Problem]:
     """Placebo outcomes are outcomes of the study that no analysis argues with."""
     named = document.at(("diagnostics", "placebo_outcomes"))
     known = [o["id"] for _, o in document.entries("outcomes") if isinstance(o.get("id"), str)]
-    argued = {a.get("outcome") for _, a in document.entries("analyses") if a.get("role") in ("primary", "secondary")}
+    argued = [a.get("outcome") for _, a in document.entries("analyses") if a.get("role") in ("primary", "secondary")]
     for i, name in enumerate(named if isinstance(named, list) else ()):
         loc: Loc = ("diagnostics", "placebo_outcomes", i)
         if not isinstance(name, str):

@@ -28,7 +28,8 @@ CAPTION = "Checks of the data and the methods"
 TESTS = frozenset({"log_rank", "pretrend_size"})  # not a pass or a fail, but a result
 
 
-def _sentence(released: Released, text: str) -> str:
+def sentence(released: Released, text: str) -> str:
+    """A message of a check as a sentence of the report."""
     shown = upper_first(released.prose(text))
     return shown if shown.endswith((".", "!", "?")) else shown + "."
 
@@ -66,7 +67,7 @@ def _main_checks(head: Headline, checks: list[Row], limit: int) -> str:
     if not bad:
         return f"{_of(n, n)} of the main analysis raised no doubt."
     doubtful = sorted((c for c in checks if c["status"] != "pass"), key=lambda c: c["status"] != "fail")
-    messages = list(dict.fromkeys(_sentence(released, c["message"]) for c in doubtful))
+    messages = list(dict.fromkeys(sentence(released, c["message"]) for c in doubtful))
     names = listing(list(dict.fromkeys(named(CHECKS, c["check"]) for c in doubtful)))
     lead = f"{_of(len(bad), n)} of the main analysis raise{'s' if len(bad) == 1 else ''} doubt: {names}."
     return f"{lead} {' '.join(messages[:limit])}"
@@ -85,7 +86,7 @@ def _failed_elsewhere(head: Headline) -> list[str]:
     found = [c for c in doubts(head) if c["analysis"] not in {"", head.analysis.id}]
     return [
         f"The check “{named(CHECKS, cs[0]['check'])}” of the analysis “{released.analysis(analysis)}” failed: "
-        f"{_sentence(released, cs[0]['message'])}"
+        f"{sentence(released, cs[0]['message'])}"
         for (analysis, _), cs in _kinds(found).items()
     ]
 
@@ -115,7 +116,7 @@ def checks_table(released: Released, *, numbers: bool = False) -> str:
                 *_came_out(released, c),
                 _shown(c["statistic"]),
                 p_cell(c["p_value"]),
-                _sentence(released, c["message"]),
+                sentence(released, c["message"]),
             ]
             for c in rows
         ]
@@ -124,7 +125,7 @@ def checks_table(released: Released, *, numbers: bool = False) -> str:
     for c in rows:
         alike.setdefault((c["check"], c["analysis"], c["status"], c["message"]), []).append(c)
     cells = [
-        [_about(released, cs), *_came_out(released, cs[0]), _sentence(released, cs[0]["message"])]
+        [_about(released, cs), *_came_out(released, cs[0]), sentence(released, cs[0]["message"])]
         for cs in alike.values()
     ]
     return Table("checks", CAPTION, ["Check", "Analysis", "Result", "What it means"], "llll", cells).markdown()

@@ -1,0 +1,110 @@
+"""The full report's section on how far the result can be trusted: panels only, and only what was released."""
+
+from __future__ import annotations
+
+from evaluation.report import robustness
+from evaluation.report.figures.decomposition import regression, share
+from evaluation.report.headline import Headline
+from evaluation.report.markdown import NOTHING, Table, escape, titled_bullets
+from evaluation.report.numbers import number, p_cell, percent
+from evaluation.report.released import is_hidden
+from evaluation.report.sections.checks import sentence
+from evaluation.report.words import HIDDEN, KINDS, upper_first
+from evaluation.results import Row
+
+HEADING = "## How far the result can be trusted\n\n"
+INTRO = (
+    "The main question, asked again under other choices. None of this can prove that the comparison is fair; it shows "
+    "what the answer rests on."
+)
+AGAIN = ("placebo_time", "placebo_outcome", "placebo_never_treated", "anticipation", "spillover_ring", "displacement",
+         "randomisation")  # fmt: skip
+BEFORE = ("pretrends", "pretrend_leads", "pretrend_slope")
+RECORDS = ("reporting_coverage", "composition", "outlying_points")
+FIT = ("fit_before", "donor_range", "donor_pool", "donor_contamination", "weights_not_unique", "post_pre_ratio",
+       "few_placebos", "enough_points", "autocorrelation", "short_season")  # fmt: skip
+
+
+def section(head: Headline) -> str:
+    """The section's heading and findings; nothing for a study without such results."""
+    items = [(lead, text) for lead, text in _items(head) if text]
+    if not head.known or not items:
+        return NOTHING
+    return f"{HEADING}{escape(INTRO)}\n\n{titled_bullets(items)}"
+
+
+def _items(head: Headline) -> list[tuple[str, str]]:
+    if head.released.panel is None or not head.known:
+        return []
+    return [
+        ("Other methods.", _said(head, "estimators_agree")),
+        ("Paths before adoption.", f"{_said(head, *BEFORE)} {robustness.missed_drift(head)}".strip()),
+        ("Paths that differ.", f"{robustness.room(head)} {_bends(head)}".strip()),
+        ("Where nothing should be found.", f"{robustness.placebos(head)} {_said(head, 'placebo_outcome')}".strip()),
+        ("Earlier reaction.", _said(head, "anticipation")),
+        ("One left out.", robustness.left_out(head)),
+        ("The records.", _said(head, *RECORDS)),
+        ("Neighbours.", _said(head, "spillover_ring", "displacement", "neighbours")),
+        ("Fit before adoption.", _said(head, *FIT)),
+        (
+            "Few clusters.",
+            f"{_said(head, 'few_clusters', 'few_treated_clusters')} {robustness.few_clusters(head)}".strip(),
+        ),
+        ("Other assignments.", _said(head, "randomisation")),
+        ("Several outcomes.", robustness.adjusted(head)),
+        ("What a regression mixes.", mixes(head)),
+        ("Another library.", robustness.second_opinion(head) or _said(head, "second_opinion")),
+    ]
+
+
+def _said(head: Headline, *names: str) -> str:
+    """What the main analysis's checks of these names say, each message once."""
+    rows = [c for name in names for c in head.released.rows("diagnostics", analysis=head.analysis.id, check=name)]
+    kept = [sentence(head.released, c["message"]) for c in rows if not is_hidden(c) and not c["group"]]
+    return " ".join(dict.fromkeys(kept))
+
+
+def _bends(head: Headline) -> str:
+    check = robustness.check_of(head, "honest_breakdown_smoothness", "att")
+    return sentence(head.released, check["message"]) if check else ""
+
+
+def mixes(head: Headline) -> str:
+    """What the two-way regression of the outcome is a mean of, and whether it counts effects negatively."""
+    whole = regression(head.released, head.analysis.outcome)
+    if whole is None:
+        return ""
+    rows = head.released.rows("decomposition", analysis=whole.analysis.id, status="ok")
+    already = [r for r in rows if r["kind"] == "later_vs_earlier" and r["estimate"] is not None]
+    said = [f"The analysis “{whole.name}” is one coefficient made of many comparisons."]
+    if already:
+        weight, mean = share(already)
+        said.append(
+            f"{percent(weight)} of its weight compares with units that had adopted already; these alone give "
+            f"{number(mean)}, against {number(whole.estimate)} in all."
+        )
+    checks = head.released.rows("diagnostics", analysis=whole.analysis.id, check="negative_weights")
+    said += [sentence(head.released, c["message"]) for c in checks if not is_hidden(c)]
+    return " ".join(said) if len(said) > 1 else ""
+
+
+# --------------------------------------------------------------------------- the table of other choices
+
+
+def again_table(head: Headline) -> str:
+    """The main question under other choices: placebos, earlier reaction, neighbours, other assignments."""
+    rows = robustness.rows_of(head, *AGAIN) if head.known else []
+    if not rows:
+        return NOTHING
+    caption = "The main question asked again under other choices"
+    header = ["What was changed", "Comes to", "Plausible range", "p‑value"]
+    return Table("again", caption, header, "lrlr", [_cells(head, r) for r in rows]).markdown()
+
+
+def _cells(head: Headline, row: Row) -> list[str]:
+    label = upper_first(head.released.prose(row["label"])) or KINDS.get(row["kind"], "")
+    if not robustness.shown(row):
+        return [label, upper_first(HIDDEN), "", ""]
+    told = robustness.measure_for(head, row)
+    span = "" if row["conf_low"] is None else told.span(row["conf_low"], row["conf_high"])
+    return [label, told.phrase(float(row["estimate"])), span, p_cell(row["p_value"])]
