@@ -61,5 +61,5 @@ def test_the_command_prints_them_in_one_block(path, capsys):
     assert call(["check", str(path)]) == 1
     printed = capsys.readouterr().err
     assert all(f": {key}\n" in printed for key in KEYS)
-    assert "14 errors" in printed
+    assert "15 errors" in printed
     assert "Traceback" not in printed

@@ -204,6 +204,28 @@ def test_years_and_plain_numbers_are_no_months(tmp_path):
     assert check(write(tmp_path, numbered)) == []
 
 
+BUILT = STUDY.replace("data: {{path: wrong.parquet}}", "data: {{tables: {{deaths: deaths.parquet, law: law.parquet}}}}").replace(
+    "units_are: places{design}}}", "units_are: places, time_unit: month{design},\n"
+    "  build: {{first: 2021-01-01, last: 2021-12-31, coverage: complete, adoption: {{table: law, start: start}}}}}}"
+).replace("{outcome}}}", "{outcome}, build: {{table: deaths, date: died}}}}").replace(
+    "label: Another outcome}}", "label: Another outcome, build: {{table: deaths, date: died}}}}")  # fmt: skip
+
+
+@pytest.mark.parametrize(("day", "options", "said"), [(15, "", 1), (15, "anticipation: 1", 0), (1, "", 0)])
+def test_a_base_period_that_was_set_aside_is_warned_of(tmp_path, day, options, said):
+    started = pd.DataFrame({"unit": ["a", "b"], "start": pd.to_datetime([f"2021-06-{day:02d}"] * 2)})
+    died = pd.DataFrame({"unit": list("abcd") * 12, "died": pd.date_range("2021-01-05", periods=48, freq="7D")})
+    started.to_parquet(tmp_path / "law.parquet")
+    died.to_parquet(tmp_path / "deaths.parquet")
+    path = tmp_path / "wrong.yaml"
+    path.write_text(
+        BUILT.format(estimator="callaway_santanna", options=options, design="", outcome="", diagnostics=QUIET)
+    )
+    told = check(path)
+    assert not [p for p in told if p.severity == "error"], [str(p) for p in told]
+    assert len([p for p in told if "is set aside" in p.what]) == said
+
+
 # --------------------------------------------------------------------------- what only the run can see
 
 UNANSWERED = {  # name: (the panel, how the study is written, what the reason says)

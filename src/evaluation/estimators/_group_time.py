@@ -17,7 +17,7 @@ from evaluation.inference.rule import Rule
 from evaluation.results import Check, Estimate, Inference, Influence, Joint, not_estimable
 
 if TYPE_CHECKING:
-    from evaluation.data.moments import Mask
+    from evaluation.data.moments import Integers, Mask
 
 ESTIMANDS = {
     "att": "Effect on the treated: mean of all group-time effects after adoption, weighted by cohort size",
@@ -139,14 +139,13 @@ class Report:
         means = {e: m for e, m in self._by_event.items() if not reference[m.cells].all()}
         if not means:
             return None
-        gradients = np.stack([m.gradient for m in means.values()], axis=1)
         return Joint(
             np.array(list(means), dtype=np.float64), np.array([m.value for m in means.values()]),
-            self.effects.errors.together(gradients), zero)  # fmt: skip
+            self.effects.errors.together([m.gradient for m in means.values()]), zero)  # fmt: skip
 
     def influence(self) -> Influence | None:
         """What each cluster adds to the error of the overall effect; None where units are summed across clusters."""
-        found = self.effects.errors.by_cluster(by_cohort_weight(self.effects, self.after).gradient[:, None])
+        found = self.effects.errors.by_cluster([by_cohort_weight(self.effects, self.after).gradient])
         return None if found is None else Influence(np.unique(self.effects.moments.cluster), found[:, 0])
 
     def _by(self, key: str) -> dict[int, Mean]:
@@ -228,17 +227,17 @@ class Report:
         return (Check("small_cohort", "warn", message, term=row.term, time=row.time,
                       statistic=row.n_treated_units, counts=row.counts),)  # fmt: skip
 
-    def _counts(self, cells: Mask) -> dict[str, Any]:
+    def _counts(self, cells: Integers) -> dict[str, Any]:
         """Units, observations and clusters that some cells rest on."""
         effects, kinds, sides = self.effects, self.effects.kinds, self.effects.members
         treated, control = (np.logical_or.reduce(m[cells]) for m in (effects.treated, effects.control))
         used = np.zeros(kinds.observed.shape, dtype=np.bool_)
-        for k in np.flatnonzero(cells).tolist():
+        for k in cells.tolist():
             used[:, effects.cells[k].period] |= sides.treated_now[k] | sides.control_now[k]
             used[:, effects.cells[k].base] |= sides.treated_then[k] | sides.control_then[k]
         inside, outside = int(kinds.units[treated].sum()), int(kinds.units[control].sum())
         return {
-            "n_obs": int(kinds.units @ used.sum(axis=1)),
+            "n_obs": int((kinds.units @ used).sum()),
             "n_units": int(kinds.units[treated | control].sum()),
             "n_treated_units": inside,
             "n_clusters": self.clusters(treated | control),

@@ -43,7 +43,7 @@ def bands(report: Report, rows: Sequence[Row]) -> Iterator[Inference]:
 
 def _band(report: Report, family: Sequence[Row]) -> Iterator[Inference]:
     values = np.array([row.estimate.estimate for row in family], dtype=np.float64)
-    gradients = np.stack([row.mean.gradient for row in family if row.mean is not None], axis=1)
+    gradients = [row.mean.gradient for row in family if row.mean is not None]
     level = report.rule.conf_level
     errors = report.effects.errors.by_cluster(gradients) if report.rule.n_clusters <= MOST_MULTIPLIED else None
     if errors is None:

@@ -80,8 +80,9 @@ def _small_cohorts(report: Report) -> tuple[Check, ...]:
         )
         checks.append(Check("small_cohort", "warn", message, term="group", group=str(cohort),
                             statistic=units, counts=(units,)))  # fmt: skip
-    gradient = by_cohort_weight(effects, report.after).gradient[: len(effects.cells)]
-    weight = float(gradient[np.isin(effects.cohort, sorted(single))].sum())
+    overall = by_cohort_weight(effects, report.after)
+    slopes = overall.gradient.slopes[: len(overall.cells)]  # of the effects; those of the shares follow
+    weight = float(slopes[np.isin(effects.cohort[overall.cells], sorted(single))].sum())
     message = (
         f"{weight:.0%} of the weight of the overall effect lies on cohorts of one unit or cluster; its standard error "
         "leaves out how they vary."

@@ -11,42 +11,41 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluation.inference.group_time_errors import Combination
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evaluation.data.moments import Floats, Mask
+    from evaluation.data.moments import Integers, Mask
     from evaluation.inference.group_time import GroupTime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mean:
-    """A mean of effects: its value, its gradient (K + J,) and the cells (K,) it rests on."""
+    """A mean of effects: its value, its gradient over the K effects and J shares, and the cells it rests on."""
 
     value: float
-    gradient: Floats
-    cells: Mask
+    gradient: Combination
+    cells: Integers  # their places, ascending
 
 
 def by_cohort_weight(effects: GroupTime, cells: Mask) -> Mean:
     """Mean of some cells (K,), each weighing what its cohort weighs."""
     k = np.flatnonzero(cells)
-    of_cell = np.searchsorted(effects.cohorts, effects.cohort[k])
-    mass = effects.share[of_cell]
-    value = float(mass @ effects.att[k] / mass.sum())
-    gradient = np.zeros(effects.size)
-    gradient[k] = mass / mass.sum()
-    np.add.at(gradient, len(effects.cells) + of_cell, (effects.att[k] - value) / mass.sum())
-    return Mean(value, gradient, cells)
+    cohorts, of_cell = np.unique(np.searchsorted(effects.cohorts, effects.cohort[k]), return_inverse=True)
+    mass = effects.share[cohorts][of_cell]
+    total = mass.sum()
+    value = float(mass @ effects.att[k] / total)
+    drift = np.bincount(of_cell, effects.att[k] - value) / total
+    places = np.r_[k, len(effects.cells) + cohorts]
+    return Mean(value, Combination(places, np.r_[mass / total, drift]), k)
 
 
 def plain(means: Sequence[Mean]) -> Mean:
     """Mean of means, all weighing the same."""
     n = len(means)
-    return Mean(
-        float(sum(m.value for m in means) / n),
-        np.sum([m.gradient for m in means], axis=0) / n,
-        np.any([m.cells for m in means], axis=0),
-    )
+    gradient = Combination.sum([m.gradient.times(1 / n) for m in means])
+    return Mean(float(sum(m.value for m in means) / n), gradient, _cells(means))
 
 
 def over_cohorts(effects: GroupTime, means: dict[int, Mean]) -> Mean:
@@ -54,13 +53,16 @@ def over_cohorts(effects: GroupTime, means: dict[int, Mean]) -> Mean:
     at = np.searchsorted(effects.cohorts, list(means))
     mass, values = effects.share[at], np.array([m.value for m in means.values()])
     value = float(mass @ values / mass.sum())
-    gradient = np.sum([w * m.gradient for w, m in zip(mass / mass.sum(), means.values(), strict=True)], axis=0)
-    gradient[len(effects.cells) + at] += (values - value) / mass.sum()
-    return Mean(value, gradient, np.any([m.cells for m in means.values()], axis=0))
+    parts = [m.gradient.times(w) for w, m in zip((mass / mass.sum()).tolist(), means.values(), strict=True)]
+    drift = Combination(len(effects.cells) + at, (values - value) / mass.sum())
+    return Mean(value, Combination.sum([*parts, drift]), _cells(list(means.values())))
 
 
 def of_cell(effects: GroupTime, k: int) -> Mean:
     """A single cell as a mean."""
-    gradient = np.zeros(effects.size)
-    gradient[k] = 1.0
-    return Mean(float(effects.att[k]), gradient, np.arange(len(effects.cells)) == k)
+    place = np.array([k])
+    return Mean(float(effects.att[k]), Combination(place, np.ones(1)), place)
+
+
+def _cells(means: Sequence[Mean]) -> Integers:
+    return np.unique(np.concatenate([m.cells for m in means]))

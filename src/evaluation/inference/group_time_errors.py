@@ -6,7 +6,7 @@ them is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,6 +21,29 @@ if TYPE_CHECKING:
 
 BLOCK = 16_384  # rows and clusters whose influences are reckoned at once
 HELD = 20_000_000  # influences (clusters times estimates) that are held throughout
+
+
+@dataclass(frozen=True, eq=False)
+class Combination:
+    """A linear combination of some of P quantities: their places, no place twice, and slopes."""
+
+    places: Integers  # (q,)
+    slopes: Floats  # (q,)
+
+    @classmethod
+    def sum(cls, parts: Sequence[Combination]) -> Combination:
+        """The sum of combinations."""
+        places, at = np.unique(np.concatenate([p.places for p in parts]), return_inverse=True)
+        return cls(places, np.bincount(at, np.concatenate([p.slopes for p in parts])))
+
+    def times(self, factor: float) -> Combination:
+        """The combination multiplied by a number."""
+        return Combination(self.places, self.slopes * factor)
+
+    def of(self, quantities: Floats) -> Floats:
+        """The combination of each row of quantities (n, P)."""
+        found: Floats = quantities[:, self.places] @ self.slopes
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +89,12 @@ class Errors:
             total += block.T @ block
         return total
 
-    def variance(self, gradient: Floats) -> float:
-        """Variance of one combination, its gradient (P,)."""
-        used = np.flatnonzero(gradient)  # most combinations rest on few quantities
+    def variance(self, one: Combination) -> float:
+        """Variance of one combination."""
         if self.held is not None:
-            errors = self.held[:, used] @ gradient[used]
+            errors = one.of(self.held)
             return float(errors @ errors)
-        return float(gradient[used] @ self.covariance[np.ix_(used, used)] @ gradient[used])
+        return float(one.slopes @ self.covariance[np.ix_(one.places, one.places)] @ one.slopes)
 
     def among(self, places: Integers) -> Floats:
         """Covariance of some of the quantities themselves (q, q)."""
@@ -81,24 +103,21 @@ class Errors:
             return errors.T @ errors
         return self.covariance[np.ix_(places, places)]
 
-    def together(self, gradients: Floats) -> Floats:
-        """Covariance of Q combinations (Q, Q), their gradients (P, Q)."""
-        used = np.flatnonzero(gradients.any(axis=1))
+    def together(self, several: Sequence[Combination]) -> Floats:
+        """Covariance of Q combinations (Q, Q)."""
         if self.held is not None:
-            errors = self.held[:, used] @ gradients[used]
+            errors = _of(several, self.held)
             return errors.T @ errors
-        found: Floats = gradients[used].T @ self.covariance[np.ix_(used, used)] @ gradients[used]
-        return found
+        half = _of(several, self.covariance)  # (P, Q)
+        return _of(several, np.ascontiguousarray(half.T))
 
-    def by_cluster(self, gradients: Floats) -> Floats | None:
+    def by_cluster(self, several: Sequence[Combination]) -> Floats | None:
         """What each cluster adds to the errors of Q combinations (G, Q); None where units are summed across them."""
         if self._crossed:
             return None
         if self.held is not None:
-            used = np.flatnonzero(gradients.any(axis=1))
-            found: Floats = self.held[:, used] @ gradients[used]
-            return found
-        return np.concatenate([block @ gradients for block in self._by_cluster()])
+            return _of(several, self.held)
+        return np.concatenate([_of(several, block) for block in self._by_cluster()])
 
     def _by_cluster(self) -> Iterator[Floats]:
         """Influences (clusters, P), block by block: a block ends with a cluster."""
@@ -110,3 +129,7 @@ class Errors:
             rows = slice(int(starts[at]), int(ends[last - 1]))
             yield self.of_clusters(rows, starts[at:last] - starts[at])
             at = last
+
+
+def _of(several: Sequence[Combination], quantities: Floats) -> Floats:
+    return np.stack([one.of(quantities) for one in several], axis=1)

@@ -26,6 +26,7 @@ _NUMBERED = re.compile(
     r"(?P<lead>\bbegan in |\bboth in |\bbase period |\bfurthest in |^In |\bafter (?=\d+, the first)|\btreated from )"
     r"(?P<number>\d+)(?![\d.%])|(?P<cohort>\b[Cc]ohort )(?P<start>\d+)\b"
 )
+_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w| )")
 HIDDEN_MESSAGE = "Hidden by disclosure control"  # how the message of a hidden check begins
 
 
@@ -193,7 +194,7 @@ class Released:
             return self.study.label(word) if word in self._columns else words.plain(word)
 
         timed = _PERIOD.sub(self._timed, _NUMBERED.sub(self._numbered, text)) if self.panel else text
-        return shortened(_QUOTED.sub(name, timed)).strip()
+        return _APOSTROPHE.sub("’", shortened(_QUOTED.sub(name, timed))).strip()
 
     def _numbered(self, match: re.Match[str]) -> str:
         """A period or adoption group that a message gives by number, by its name."""

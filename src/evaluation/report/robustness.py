@@ -68,13 +68,15 @@ def room(head: Headline) -> str:
 
 
 def _stands(apart: str, unit: str, times: str, broken: float) -> str:
-    text = (
-        f"The conclusion stands as long as, {apart} did not drift apart from one {unit} to the next by more than "
-        f"{times} the largest such move seen before adoption."
-    )
     if broken >= ENOUGH:
-        return text
-    return f"{text} That is less than what was seen then, so it rests on the groups’ having gone on alike."
+        return (
+            f"The conclusion stands as long as, {apart} did not drift apart from one {unit} to the next by more than "
+            f"{times} the largest such move seen before adoption."
+        )
+    return (
+        f"The conclusion falls if, {apart} drifted apart from one {unit} to the next by more than {times} the "
+        "largest such move seen before adoption. Less than what was seen then would be enough."
+    )
 
 
 def missed_drift(head: Headline) -> str:
@@ -118,7 +120,7 @@ def placebos(head: Headline) -> str:
 
 def _how_many(apart: int, n: int) -> str:
     if not apart:
-        return "no plausible range leaves out no difference, as it should be"
+        return "every plausible range includes no difference, as it should"
     verb = "leaves" if apart == 1 else "leave"
     return f"{apart} of {n} plausible ranges {verb} out no difference, where there should be none"
 

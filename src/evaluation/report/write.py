@@ -16,7 +16,7 @@ from evaluation.report.figures.gaps import gaps
 from evaluation.report.figures.honest import honest
 from evaluation.report.figures.leave_out import leave_out
 from evaluation.report.figures.series import series
-from evaluation.report.headline import Headline, headline
+from evaluation.report.headline import Headline, credible, headline
 from evaluation.report.markdown import NOTHING, escape, paragraphs
 from evaluation.report.released import Released, open_run
 from evaluation.report.sections import checks, design, findings, recomputed, robustness, summary, technical
@@ -62,7 +62,7 @@ def figures(released: Released, head: Headline) -> dict[str, Figure]:
     found: list[Figure | None] = [curve(released, head), event_study(released, head), series(released, head)]
     found += gaps(released, head) if released.panel else []
     found += [forest(released)]
-    if released.panel and head.known:
+    if released.panel and head.known and credible(head):
         found += [honest(head), leave_out(head), decomposition(released, head)]
     return {f.id: f for f in found if f}
 
@@ -121,6 +121,7 @@ def includes(released: Released, head: Headline, drawn: dict[str, Figure]) -> di
     chosen = brief_figure(drawn)
     texts = {
         "notice": summary.notice(released),
+        "standing": summary.standing(head),
         "headline": summary.headline_box(head),
         "what_was_done": summary.what_was_done(released),
         "found": summary.found(head, chosen),

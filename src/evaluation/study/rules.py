@@ -13,7 +13,7 @@ from evaluation.study.document import Document, Loc
 from evaluation.study.spelling import hint, listed, nearest
 
 ROLES = ("primary", "secondary", "sensitivity", "exploratory")
-WITH_EXPOSURE = ("poisson_did",)  # estimators that read an outcome's exposure
+WITH_EXPOSURE = ("poisson_did", "interrupted_time_series")  # estimators that read an outcome's exposure
 PROFILES = ("none", "cms11", "wonder10")
 _READY_MADE = "give ready-made analysis data, one row a person, with data.path."
 _WITH_STORE = (

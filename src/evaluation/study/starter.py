@@ -58,7 +58,7 @@ outcomes:
     column: outcome           # column: the value of each unit in each period
     label: What the report calls the outcome
     type: continuous          # continuous, binary, count or rate
-    # exposure: population    # column: what a count or rate refers to; no estimator of this version uses it
+    # exposure: population    # column: what a count or rate refers to, for poisson_did
     better: lower             # which direction is good: lower or higher
 """
 

@@ -8,7 +8,7 @@ from evaluation.report.figures.figure import COMPARISON, INK, PROGRAM, QUIET, Ce
 from evaluation.report.headline import Headline, options
 from evaluation.report.numbers import listing, per, whole
 from evaluation.report.released import Released
-from evaluation.report.words import HIDDEN, lower_first, upper_first
+from evaluation.report.words import HIDDEN, upper_first
 from evaluation.results import Row
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def curve_hidden(released: Released, head: Headline) -> str:
     if not _rows(released, head) or curve(released, head) is not None:
         return ""
     return (
-        f"The curves of {lower_first(head.outcome.label)} over time are not drawn: every step of them rests on so few "
+        f"The curves of {released.mid(head.outcome.label)} over time are not drawn: every step of them rests on so few "
         f"{released.people} that it is hidden."
     )
 
@@ -79,7 +79,7 @@ def curve(released: Released, head: Headline) -> Figure | None:
     shown = {g: rs for g, rs in groups.items() if _stepping(rs)}
     if not shown:
         return None
-    label = lower_first(head.outcome.label)
+    label = released.mid(head.outcome.label)
     observed = ", as observed, without adjustment" if _raw(released, rows) else ""
     caption = f"Share of {released.people} with {label} over time since the start of follow-up, by group{observed}"
     banded = any(r["conf_low"] is not None for rs in shown.values() for r in rs)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluation.report.figures.figure import ASIDE, PROGRAM, QUIET, SHADE, Cell, Figure, titled
-from evaluation.report.headline import Headline, options
+from evaluation.report.headline import Headline, credible, options
 from evaluation.report.numbers import number
 from evaluation.report.released import Released
-from evaluation.report.words import STATUS, counted, lower_first, upper_first
+from evaluation.report.words import STATUS, counted, upper_first
 from evaluation.results import Row
 
 if TYPE_CHECKING:
@@ -35,13 +35,15 @@ def event_study(released: Released, head: Headline) -> Figure | None:
     shown = [r for r in rows if r["estimate"] is not None and r["status"] in {"ok", "reference"}]
     if not any(r["status"] == "ok" for r in shown):
         return None
-    label = lower_first(head.outcome.label)
+    label = released.mid(head.outcome.label)
     aside = _aside(released, shown[0]["analysis"])
     caption = (
         f"Estimated difference in {label} by {released.time_unit}s since adoption "
         f"({released.analysis(shown[0]['analysis'])}). "
         "Bars are 95% plausible ranges; the grey part is before adoption."
     )
+    if not credible(head):
+        caption += " Paths differed before adoption already, so the differences after it are not effects."
     if aside:
         caption += f" {_set_aside(released, aside)}"
     if any(_thin(released, r) for r in shown):
@@ -62,7 +64,11 @@ def event_study(released: Released, head: Headline) -> Figure | None:
         _draw(axes, released, shown, aside)
         titled(axes, f"Difference in {label}")
 
-    return Figure("event-study", caption, _alt(released, shown, label, aside), columns, data, 2.8, draw)
+    alt = _alt(released, shown, label, aside)
+    alt += (
+        "" if credible(head) else " Paths differed before adoption already; the differences after it are not effects."
+    )
+    return Figure("event-study", caption, alt, columns, data, 2.8, draw)
 
 
 def _aside(released: Released, analysis: str) -> int:

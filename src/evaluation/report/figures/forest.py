@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evaluation.report.figures.figure import INK, LINE, PROGRAM, QUIET, Cell, Figure, titled, wrapped
-from evaluation.report.headline import Headline, headline
+from evaluation.report.headline import Headline, credible, headline
 from evaluation.report.released import Released
-from evaluation.report.words import ROLES, lower_first, upper_first
+from evaluation.report.words import ROLES, upper_first
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def _title(head: Headline) -> str:
     if told.kind == "percent":
         return "Relative difference"
     if told.kind in {"level", "count"}:
-        return f"Difference in {lower_first(head.outcome.label)}"
+        return f"Difference in {head.thing}"
     return upper_first(told.name)
 
 
@@ -60,13 +60,17 @@ def forest(released: Released) -> Figure | None:
     if not panels:
         return None
     n = sum(len(p.heads) for p in panels)
+    fair = credible(headline(released))
     caption = (
-        f"Main effect of each analysis ({n} in all), with 95% plausible ranges. The filled square is the main analysis."
+        f"{'Main effect of each analysis' if fair else 'What each analysis comes to'} ({n} in all), with 95% plausible "
+        "ranges. The filled square is the main analysis."
     )
+    if not fair:
+        caption += " None is an effect: paths differed before adoption already."
     columns = ["Analysis", "Role", "Scale", "Estimate", "Low", "High"]
     data: list[list[Cell]] = [
         [
-            released.analysis(h.analysis.id),
+            h.name,
             ROLES[h.analysis.role],
             f"{p.title}, {p.axis.partition(' (')[0]}",
             *_sizes(h),
@@ -75,7 +79,7 @@ def forest(released: Released) -> Figure | None:
         for h in p.heads
     ]
 
-    row = _row_height(released, panels)
+    row = _row_height(panels)
 
     def draw(canvas: Canvas) -> None:
         canvas.set_layout_engine("constrained", h_pad=GAP)
@@ -119,7 +123,7 @@ def _draw(axes: Axes, released: Released, panel: _Panel) -> None:
             color=colour,
             markerfacecolor=colour if primary else "white",
         )
-        labels.append(_label(released, head))
+        labels.append(_label(head))
         axes.annotate(
             _words(head),
             (1, y),
@@ -141,23 +145,22 @@ def _draw(axes: Axes, released: Released, panel: _Panel) -> None:
     axes.locator_params(axis="x", nbins=MAX_TICKS, steps=[1, 2, 2.5, 5, 10])
 
 
-def _label(released: Released, head: Headline) -> str:
-    name = released.analysis(head.analysis.id)
-    return wrapped(name, LABEL_WIDTH)
+def _label(head: Headline) -> str:
+    return wrapped(head.name, LABEL_WIDTH)
 
 
-def _row_height(released: Released, panels: list[_Panel]) -> float:
+def _row_height(panels: list[_Panel]) -> float:
     """Inches a row needs for the longest of the labels."""
-    lines = max(_label(released, h).count("\n") + 1 for p in panels for h in p.heads)
+    lines = max(_label(h).count("\n") + 1 for p in panels for h in p.heads)
     return max(ROW, LINE * lines + 0.06)
 
 
 def _alt(released: Released, panels: list[_Panel]) -> str:
     parts = [
-        f"{released.analysis(h.analysis.id)}: {h.told.phrase(h.estimate)}"
-        + (f" (range {h.told.span(*h.interval)})" if h.interval else "")
-        + "."
+        f"{h.name}: {h.told.phrase(h.estimate)}" + (f" (range {h.told.span(*h.interval)})" if h.interval else "") + "."
         for p in panels
         for h in p.heads
     ]
+    if not credible(headline(released)):
+        return f"Forest plot of what {len(parts)} analyses come to; none is an effect. {' '.join(parts)}"
     return f"Forest plot of the main effect of {len(parts)} analyses. {' '.join(parts)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evaluation.report import robustness
 from evaluation.report.figures.figure import ASIDE, PROGRAM, QUIET, Cell, Figure, titled
 from evaluation.report.figures.intervals import upright
-from evaluation.report.headline import Headline, credible
+from evaluation.report.headline import Headline
 from evaluation.report.numbers import number
 from evaluation.report.words import STATUS, counted
 from evaluation.results import Row
@@ -43,12 +43,11 @@ def honest(head: Headline) -> Figure | None:
     panels = [p for p in (_panel(head, kind) for kind in TITLES) if p]
     if not panels:
         return None
-    told, unit = head.released, head.released.time_unit
-    what = "The difference" if credible(head) else "The (not credible) difference"
+    unit = head.released.time_unit
     caption = (
-        f"{what} with its plausible range when the groups may have moved apart without the program. The dashed line "
-        "marks the bound at which the range first includes no difference; arrowheads, ranges that go on beyond the "
-        "picture."
+        "The plausible range of the difference when the groups may have moved apart without the program. The dashed "
+        "line marks the bound at which the range first includes no difference; arrowheads, ranges that go on "
+        "beyond the picture."
     )
     hidden = sum(r["status"] == "suppressed" for k in TITLES for r in robustness.rows_of(head, k))
     if hidden:
@@ -70,7 +69,7 @@ def honest(head: Headline) -> Figure | None:
         grid[0, 0].set_ylabel("Difference in per cent" if head.told.kind == "percent" else "Difference")
 
     columns = ["Paths may differ by", "Effect", "Bound", "Low", "High", "Note"]
-    return Figure("honest", caption, _alt(head, panels), columns, data, 2.9, draw) if told else None
+    return Figure("honest", caption, _alt(head, panels), columns, data, 2.9, draw)
 
 
 def _about(row: Row) -> str:

@@ -18,7 +18,7 @@ from evaluation.report.figures.figure import (
 from evaluation.report.headline import Headline
 from evaluation.report.numbers import number
 from evaluation.report.released import Released
-from evaluation.report.words import HIDDEN, lower_first, upper_first
+from evaluation.report.words import HIDDEN, upper_first
 from evaluation.results import Row
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def series(released: Released, head: Headline) -> Figure | None:
     if not lines:
         return None
     starts = _adoptions(released, outcome)
-    label = lower_first(head.outcome.label)
+    label = released.mid(head.outcome.label)
     caption = f"Average of {label} by {released.time_unit}, as recorded, before any model."
     if starts:
         when = (
@@ -67,7 +67,7 @@ def series(released: Released, head: Headline) -> Figure | None:
     data: list[list[Cell]] = [
         [
             released.group(r["group"]),
-            f"{float(r['time']):.12g}",
+            released.period(float(r["time"])) if released.dated else f"{float(r['time']):.12g}",
             HIDDEN if r["estimate"] is None else float(r["estimate"]),
             HIDDEN if r["n_units"] is None else int(r["n_units"]),
             f"unreliable: very few {released.people}" if released.is_unreliable(r["group"]) else "",
@@ -100,7 +100,9 @@ def _draw(axes: Axes, released: Released, lines: dict[str, list[Row]], starts: l
     axes.set_ylabel("Average")
     axes.set_xlabel(upper_first(released.time_unit))
     titled(axes, upper_first(label))
-    axes.locator_params(axis="x", integer=True)
+    axes.locator_params(axis="x", integer=True, nbins=6 if released.dated else "auto")
+    if released.dated:
+        axes.xaxis.set_major_formatter(lambda value, _: released.period(round(value)))
     axes.margins(x=0.02)
     if starts:
         axes.annotate(

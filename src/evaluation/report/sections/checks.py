@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from evaluation.report.headline import NO_DOUBT, Headline, doubts
+import re
+
+from evaluation.report.headline import NO_DOUBT, Headline, credible, doubts, headline
 from evaluation.report.markdown import NOTHING, Table, paragraphs
 from evaluation.report.numbers import listing, number, p_cell
 from evaluation.report.released import Released, is_hidden
@@ -24,13 +26,17 @@ from evaluation.results import Row
 
 SILENT = frozenset({"small_cohort", "not_estimable"})  # said elsewhere, in their own place
 
+EFFECT = re.compile(r"\beffect(?=s?\b)")
 CAPTION = "Checks of the data and the methods"
+MOST_NAMES = 4  # of checks that are named in a sentence
 TESTS = frozenset({"log_rank", "pretrend_size"})  # not a pass or a fail, but a result
 
 
 def sentence(released: Released, text: str) -> str:
-    """A message of a check as a sentence of the report."""
+    """A message of a check as a sentence of the report; where the result is not credible, no figure is an effect."""
     shown = upper_first(released.prose(text))
+    if not credible(headline(released)):
+        shown = EFFECT.sub("difference", shown)
     return shown if shown.endswith((".", "!", "?")) else shown + "."
 
 
@@ -68,7 +74,7 @@ def _main_checks(head: Headline, checks: list[Row], limit: int) -> str:
         return f"{_of(n, n)} of the main analysis raised no doubt."
     doubtful = sorted((c for c in checks if c["status"] != "pass"), key=lambda c: c["status"] != "fail")
     messages = list(dict.fromkeys(sentence(released, c["message"]) for c in doubtful))
-    names = listing(list(dict.fromkeys(named(CHECKS, c["check"]) for c in doubtful)))
+    names = _some(list(dict.fromkeys(named(CHECKS, c["check"]) for c in doubtful)))
     lead = f"{_of(len(bad), n)} of the main analysis raise{'s' if len(bad) == 1 else ''} doubt: {names}."
     return f"{lead} {' '.join(messages[:limit])}"
 
@@ -100,7 +106,14 @@ def _other_checks(checks: list[Row]) -> str:
     if not bad:
         return f"{_of(n, n)} {whose} raised no doubt."
     names = list(dict.fromkeys(named(CHECKS, check) for _, check in bad))
-    return f"{_of(len(bad), n)} {whose} raise{'s' if len(bad) == 1 else ''} doubt: {listing(names)}."
+    return f"{_of(len(bad), n)} {whose} raise{'s' if len(bad) == 1 else ''} doubt: {_some(names)}."
+
+
+def _some(names: list[str]) -> str:
+    """The first of many names, and how many more there are."""
+    if len(names) <= MOST_NAMES + 1:
+        return listing(names)
+    return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
 
 
 def checks_table(released: Released, *, numbers: bool = False) -> str:

@@ -123,7 +123,7 @@ def groups_table(head: Headline) -> str:
         else:
             measure = measure_of(row, head.outcome, released.time_unit)
             cells.append([name, n, measure.phrase(row["estimate"]), _range(measure, row)])
-    caption = f"Results by adoption group: {head.outcome.label}"
+    caption = f"Results by adoption group{'' if credible(head) else ' (not effects)'}: {head.outcome.label}"
     note = f"† Rests on very few {released.people}: unreliable, and its plausible range can be far too narrow."
     table = Table(
         "groups",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evaluation.report import robustness
 from evaluation.report.figures.decomposition import regression, share
-from evaluation.report.headline import Headline
+from evaluation.report.headline import Headline, credible
 from evaluation.report.markdown import NOTHING, Table, escape, titled_bullets
 from evaluation.report.numbers import number, p_cell, percent
 from evaluation.report.released import is_hidden
@@ -36,14 +36,19 @@ def section(head: Headline) -> str:
 def _items(head: Headline) -> list[tuple[str, str]]:
     if head.released.panel is None or not head.known:
         return []
+    before = ("Paths before adoption.", f"{_said(head, *BEFORE)} {robustness.missed_drift(head)}".strip())
+    records = ("The records.", _said(head, *RECORDS))
+    mixed = ("What a regression mixes.", mixes(head))
+    if not credible(head):
+        return [before, records, mixed]
     return [
         ("Other methods.", _said(head, "estimators_agree")),
-        ("Paths before adoption.", f"{_said(head, *BEFORE)} {robustness.missed_drift(head)}".strip()),
+        before,
         ("Paths that differ.", f"{robustness.room(head)} {_bends(head)}".strip()),
         ("Where nothing should be found.", f"{robustness.placebos(head)} {_said(head, 'placebo_outcome')}".strip()),
         ("Earlier reaction.", _said(head, "anticipation")),
         ("One left out.", robustness.left_out(head)),
-        ("The records.", _said(head, *RECORDS)),
+        records,
         ("Neighbours.", _said(head, "spillover_ring", "displacement", "neighbours")),
         ("Fit before adoption.", _said(head, *FIT)),
         (
@@ -52,7 +57,7 @@ def _items(head: Headline) -> list[tuple[str, str]]:
         ),
         ("Other assignments.", _said(head, "randomisation")),
         ("Several outcomes.", robustness.adjusted(head)),
-        ("What a regression mixes.", mixes(head)),
+        mixed,
         ("Another library.", robustness.second_opinion(head) or _said(head, "second_opinion")),
     ]
 
@@ -93,7 +98,7 @@ def mixes(head: Headline) -> str:
 
 def again_table(head: Headline) -> str:
     """The main question under other choices: placebos, earlier reaction, neighbours, other assignments."""
-    rows = robustness.rows_of(head, *AGAIN) if head.known else []
+    rows = robustness.rows_of(head, *AGAIN) if head.known and credible(head) else []
     if not rows:
         return NOTHING
     caption = "The main question asked again under other choices"

@@ -24,6 +24,17 @@ def notice(released: Released) -> str:
     return callout("warning", SIMULATED, escape(text))
 
 
+def standing(head: Headline) -> str:
+    """The warning that heads the long products of a study whose result is not credible."""
+    if credible(head):
+        return NOTHING
+    text = (
+        f"{verdict.verdict(head)} Figures are given so that the work can be checked. None of them is an effect of "
+        f"{head.program}, whatever the tables and figures call it."
+    )
+    return callout("warning", "Not credible", escape(text.replace("figure below", "main figure")))
+
+
 def headline_box(head: Headline) -> str:
     """The boxed answer: verdict, number, what it is to be read against, and the truth of a simulated study."""
     if not head.known:
@@ -180,7 +191,7 @@ def precision(head: Headline) -> tuple[str, str]:
 
 def sure(head: Headline) -> str:
     """How sure we are, as a list."""
-    checks, size = reader_checks(head, limit=2), [precision(head), ("Close call.", beside.straddle_note(head))]
+    checks, size = reader_checks(head, limit=1), [precision(head), ("Close call.", beside.straddle_note(head))]
     size += [("Robustness.", robustness.room(head)), ("Few clusters.", robustness.few_clusters(head))]
     size += [("Another library disagrees.", robustness.second_opinion(head))]
     return titled_bullets([assumption(head), *([*checks, *size] if head.doubted else [*size, *checks])])
