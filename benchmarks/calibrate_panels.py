@@ -28,11 +28,27 @@ RANDOMISATIONS = 99
 
 @dataclass(frozen=True)
 class Drawn:
-    """One panel: its moments, and the truth at each (term, time) asked for."""
+    """One panel, as moments or as rows, and the truth at each (term, time) asked for."""
 
     moments: Any
     truth: dict[tuple[str, float | None], float]
     kind: str = "continuous"
+    rows: Any = None  # a data frame, for estimators that read more than outcomes
+
+    def moments_for(self, estimator: Any, outcome: Any) -> Any:
+        """What the estimator needs of the panel."""
+        if self.rows is None:
+            return self.moments
+        import tempfile
+
+        from evaluation.data.engine import open_source
+        from evaluation.data.panel import Panel
+        from evaluation.study.models import PanelDesign
+
+        with tempfile.TemporaryDirectory() as folder:
+            self.rows.to_parquet(Path(folder) / "panel.parquet")
+            design = PanelDesign(type="panel", unit="unit", time="time", cohort="cohort")
+            return estimator.moments(Panel.of(design, open_source("panel.parquet", Path(folder))), outcome)
 
 
 @dataclass(frozen=True)
@@ -175,6 +191,59 @@ def counts(generator: np.random.Generator) -> Drawn:
     return Drawn(planned.moments(outcomes), {("att", None): math.log(0.8)}, "count")
 
 
+def _long(outcomes: np.ndarray, cohort: np.ndarray, **columns: np.ndarray) -> Any:
+    """Rows of units in ascending order, with columns that are constant within units."""
+    import pandas as pd
+
+    units, periods = outcomes.shape
+    frame = pd.DataFrame({
+        "unit": np.repeat(np.arange(units), periods), "time": np.tile(np.arange(1, periods + 1), units),
+        "cohort": np.repeat(cohort, periods), "y": outcomes.ravel()})  # fmt: skip
+    return frame.assign(**{name: np.repeat(values, periods) for name, values in columns.items()})
+
+
+def _errors(generator: np.random.Generator, units: int, periods: int) -> np.ndarray:
+    from evaluation.data.planned import Variation
+
+    return Variation(1.0, 0.0, 0.5).draw(np.arange(units), periods, generator)
+
+
+def adjusted(generator: np.random.Generator) -> Drawn:
+    """Trends depend on a characteristic that also makes units adopt: parallel only given it."""
+    size = generator.standard_normal(300)
+    adopts = generator.random(300) < 1 / (1 + np.exp(-size))
+    cohort = np.where(adopts, np.where(np.arange(300) % 2 == 0, 4, 6), 0)
+    times = np.arange(1, 9)
+    treated = (cohort[:, None] > 0) & (times >= cohort[:, None])
+    outcomes = 0.3 * size[:, None] * times + 0.5 * treated + _errors(generator, 300, 8)
+    return Drawn(None, {("att", None): 0.5}, rows=_long(outcomes, cohort, size=size))
+
+
+def third_group(generator: np.random.Generator) -> Drawn:
+    """Adopters move away from the others, alike in both third groups: a triple difference takes it out."""
+    cohort, third, times = _dealt(120, (5,)), np.arange(120) // 2 % 2, np.arange(1, 9)
+    after = (cohort[:, None] > 0) & (times >= 5)
+    outcomes = 0.3 * after + 0.5 * (after & (third[:, None] == 1)) + _errors(generator, 120, 8)
+    return Drawn(None, {("att", None): 0.5}, rows=_long(outcomes, cohort, third=third))
+
+
+def factors(generator: np.random.Generator) -> Drawn:
+    """Units answer in different strength to shocks that all share; ten of sixty are treated."""
+    cohort, periods = _dealt(60, (16,), share=1 / 6), 24
+    strength = 1 + 0.5 * generator.standard_normal((60, 1)) + 0.3 * (cohort[:, None] > 0)
+    shocks = np.cumsum(0.3 * generator.standard_normal(periods))
+    treated = (cohort[:, None] > 0) & (np.arange(1, periods + 1) >= 16)
+    outcomes = strength * shocks + 0.5 * treated + 0.5 * generator.standard_normal((60, periods))
+    return Drawn(None, {("att", None): 0.5}, rows=_long(outcomes, cohort))
+
+
+def series(generator: np.random.Generator) -> Drawn:
+    """One unit over 80 periods, a trend and errors that carry over by half."""
+    outcomes = 0.05 * np.arange(80) + _errors(generator, 1, 80)
+    outcomes[:, 40:] += 1.0
+    return Drawn(None, {("att", None): 1.0}, rows=_long(outcomes, np.array([41])))
+
+
 ROBUST = ("callaway_santanna", "imputation", "sun_abraham", "etwfe")
 DESIGNS = (
     Design("one_date", "One adoption date", "100 units and clusters, 8 periods, effect 0.5, errors carry over by 0.5.",
@@ -192,6 +261,17 @@ DESIGNS = (
            gaps, tuple(Case(e) for e in ("twfe", "event_study", "imputation", "sun_abraham"))),
     Design("counts", "Overdispersed counts", "60 clusters of two units, 8 periods, rate ratio 0.8.",
            counts, (Case("poisson_did"),)),
+    Design("adjusted", "Parallel trends given a characteristic", "300 units, 8 periods, 2 cohorts.",
+           adjusted, (*(Case("callaway_santanna", {"method": m, "covariates": ["size"]}) for m in ("reg", "ipw", "dr")),
+                      Case("etwfe", {"covariates": ["size"]}), Case("callaway_santanna", holds=False))),
+    Design("third_group", "Adopters move away, alike in both third groups", "120 units, 8 periods, one date.",
+           third_group, (Case("triple_difference", {"third": "third"}), Case("did_2x2", holds=False))),
+    Design("factors", "Shared shocks that units answer to in different strength",
+           "60 units, ten treated, 24 periods. Differences do not take such shocks out; synthetic weights are for them.",
+           factors, (Case("synthetic_did", {"inference": "jackknife"}, holds=False), Case("twfe", holds=False))),
+    Design("series", "One series of 80 periods", "Errors carry over by half; the model with autoregressive errors is right.",
+           series, (Case("interrupted_time_series", {"errors": "ar"}, holds=False),
+                    Case("interrupted_time_series", {}, holds=False))),
     Design("few", "Few clusters: 10, five of them treated",
            "Five units each with shared shocks. Which inference survives?",
            few, (Case("twfe", holds=False), Case("twfe", by="CR2", holds=False), Case("twfe", by="wild", holds=False),
@@ -230,12 +310,13 @@ def _fit(case: Case, drawn: Drawn) -> Found | None:
     estimator = get(case.estimator).model_validate(case.options)
     truth = drawn.truth[case.term, case.time]
     try:
+        moments = drawn.moments_for(estimator, outcome)
         if case.by == "randomisation":
-            return _randomised(estimator, drawn, outcome)
+            return _randomised(estimator, moments, outcome)
         if case.term == "att" and not case.by:
-            row = estimator.overall(drawn.moments, outcome)
+            row = estimator.overall(moments, outcome)
             return Found(row.estimate - truth, row.std_error, row.conf_low <= truth <= row.conf_high)
-        results = estimator.estimate(drawn.moments, outcome)
+        results = estimator.estimate(moments, outcome)
     except NotEstimable:
         return None
     row = next((e for e in results.estimates if e.term == case.term and e.time == case.time and e.status == "ok"), None)
@@ -250,11 +331,10 @@ def _fit(case: Case, drawn: Drawn) -> Found | None:
     return Found(row.estimate - truth, how.std_error or row.std_error, bool(how.conf_low <= truth <= how.conf_high))
 
 
-def _randomised(estimator: Any, drawn: Drawn, outcome: Any) -> Found:
+def _randomised(estimator: Any, moments: Any, outcome: Any) -> Found:
     """Whether a randomisation test of no effect, which is true, does not reject."""
     from evaluation.inference.randomisation import cohorts_by_cluster, randomisation, reassigned
 
-    moments = drawn.moments
     found = randomisation(
         lambda dates: estimator.overall(reassigned(moments, dates), outcome).estimate,
         cohorts_by_cluster(moments), draws=RANDOMISATIONS, seed=1)  # fmt: skip

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ControlGroup = Literal["never_treated", "not_yet_treated"]
 BasePeriod = Literal["varying", "universal"]
 WORD = 50  # periods whose bits a floating-point number holds
+PORTION = 1_000_000  # numbers by kind, or by row, and comparison that are reckoned at once
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,14 @@ class Kinds:
         found: Mask = np.isin(self.cohort, sorted(cohorts))
         return found
 
-    def mean(self, members: Mask, period: int) -> float:
-        """Weighted mean of the outcome (from the moments' shift) of kinds in a period; NaN where there are none."""
-        if not members.any():
-            return float("nan")
-        return float(self.sums[members, period].sum() / self.weights[members, period].sum())
+    def total(self, who: Mask, values: Floats, period: Integers) -> Floats:
+        """Sums of values (D, T) over kinds (K, D) in one period each (K,)."""
+        at_once = max(1, PORTION // len(self.cohort))
+        found = np.zeros(len(period))
+        for start in range(0, len(period), at_once):
+            some = slice(start, start + at_once)
+            found[some] = np.where(who[some], values.T[period[some]], 0.0).sum(axis=1)
+        return found
 
 
 def _kinds(cohort: Integers, observed: Mask) -> tuple[Integers, Integers]:
@@ -141,7 +145,8 @@ class Members:
         """Who is compared with whom."""
         size = (len(cells), len(kinds.cohort))
         treated = np.array([kinds.cohort == c.cohort for c in cells]).reshape(size)
-        control = np.array([kinds.of_cohorts(c.controls) for c in cells]).reshape(size)
+        among = {controls: kinds.of_cohorts(controls) for controls in dict.fromkeys(c.controls for c in cells)}
+        control = np.array([among[c.controls] for c in cells]).reshape(size)
         now, then = (kinds.observed[:, [getattr(c, p) for c in cells]].T for p in ("period", "base"))
         if panel:
             both = now & then
@@ -262,6 +267,28 @@ def share_influence(moments: PanelMoments, mass: Floats, cohorts: Integers, rows
 
 
 @dataclass(frozen=True, eq=False)
+class _Side:
+    """One of the four means of K comparisons; `share` is one over its weight, signed as the mean enters."""
+
+    who: Mask  # (K, D)
+    period: Integers  # (K,)
+    mean: Floats  # (K,) from the moments' shift; NaN where there are none
+    share: Floats  # (K,)
+
+    @classmethod
+    def of(cls, kinds: Kinds, who: Mask, period: Integers, sign: Integers) -> _Side:
+        """The mean of the kinds `who` in each comparison's period."""
+        weight, total = kinds.total(who, kinds.weights, period), kinds.total(who, kinds.sums, period)
+        known = np.where(weight > 0, weight, 1.0)
+        return cls(who, period, np.where(weight > 0, total / known, np.nan), np.where(weight > 0, sign / known, 0.0))
+
+    def slopes(self, some: Integers) -> tuple[Floats, Floats]:
+        """Slopes of some comparisons on the sums and on the weights, by kind, each (k, D)."""
+        on_sums = np.where(self.who[some], self.share[some, None], 0.0)
+        return on_sums, on_sums * self.mean[some, None]
+
+
+@dataclass(frozen=True, eq=False)
 class _Influence:
     """What each row adds to the error of each estimate and of each cohort's weight share."""
 
@@ -274,38 +301,49 @@ class _Influence:
     cohorts: Integers  # (J,)
 
     @cached_property
-    def legs(self) -> list[tuple[int, Mask, float, float]]:
-        """The four means of every comparison, in turn: period, kinds, their mean and one over their weight, signed."""
-        found = []
-        sides = (self.members.treated_now, self.members.treated_then,
-                 self.members.control_now, self.members.control_then)  # fmt: skip
-        for k, cell in enumerate(self.cells):
-            for side, period, sign in zip(sides, (cell.period, cell.base) * 2, (1, -1, -1, 1), strict=True):
-                who = side[k]
-                weight = float(self.kinds.weights[who, period].sum()) if self.active[k] else 1.0
-                found.append((period, who, self.kinds.mean(who, period), sign / weight if weight else 0.0))
-        return found
+    def sides(self) -> list[_Side]:
+        """The four means of every comparison: of the treated now and then, of their controls now and then."""
+        who = (self.members.treated_now, self.members.treated_then,
+               self.members.control_now, self.members.control_then)  # fmt: skip
+        now, then = (np.array([getattr(c, p) for c in self.cells], dtype=np.int64) for p in ("period", "base"))
+        return [
+            _Side.of(self.kinds, members, period, np.where(self.active, sign, 0))
+            for members, period, sign in zip(who, (now, then, now, then), (1, -1, -1, 1), strict=True)
+        ]
 
     @cached_property
     def effects(self) -> Floats:
         """Differences of the mean changes (K,)."""
-        means = np.array([m for _, _, m, _ in self.legs]).reshape(-1, 4)
-        found: Floats = (means[:, 0] - means[:, 1]) - (means[:, 2] - means[:, 3])
-        return found
+        treated_now, treated_then, control_now, control_then = (side.mean for side in self.sides)
+        return (treated_now - treated_then) - (control_now - control_then)
 
-    def _terms(self, k: int) -> list[tuple[int, Floats, Floats]]:
-        """What a comparison's influence is made of: period, slope on the sums and on the weights by kind (D,)."""
-        (t, a, m, p), (b, c, n, q), (_, d, o, r), (_, e, s, u) = self.legs[4 * k : 4 * k + 4]
-        return [(t, p * a + r * d, p * m * a + r * o * d), (b, q * c + u * e, q * n * c + u * s * e)]
+    def _terms(self, some: Integers) -> list[tuple[Integers, Floats, Floats]]:
+        """What k comparisons' influence is made of: periods (k,), slopes on the sums and the weights by kind (k, D)."""
+        treated_now, treated_then, control_now, control_then = self.sides
+        return [
+            (
+                treated.period[some],
+                *(one + other for one, other in zip(treated.slopes(some), control.slopes(some), strict=True)),
+            )
+            for treated, control in ((treated_now, control_now), (treated_then, control_then))
+        ]
+
+    def _portions(self, rows: int) -> list[Integers]:
+        """The active comparisons, so many at a time as fit beside `rows` rows in memory."""
+        active = np.flatnonzero(self.active)
+        at_once = max(1, PORTION // max(rows, len(self.kinds.cohort)))
+        return [active[start : start + at_once] for start in range(0, len(active), at_once)]
 
     def by_cluster(self, rows: slice, starts: Integers) -> Floats:
         """Influences of the clusters that start at `starts` of some rows (G, K + J)."""
         kind, sums, weights = self.kinds.of_row[rows], self.moments.sums[rows], self.moments.weights[rows]
         found = np.zeros((len(kind), len(self.cells)))
-        for k in np.flatnonzero(self.active):
-            (t, slope, centre), (b, back, behind) = self._terms(k)
-            found[:, k] = slope[kind] * sums[:, t] - centre[kind] * weights[:, t]
-            found[:, k] += back[kind] * sums[:, b] - behind[kind] * weights[:, b]
+        for some in self._portions(len(kind)):
+            (now, slope, centre), (then, back, behind) = self._terms(some)
+            found[:, some] = (
+                (slope[:, kind] * sums.T[now] - centre[:, kind] * weights.T[now])
+                + (back[:, kind] * sums.T[then] - behind[:, kind] * weights.T[then])
+            ).T
         share = share_influence(self.moments, self.mass, self.cohorts, rows, starts)
         return np.concatenate([np.add.reduceat(found, starts, axis=0), share], axis=1)
 
@@ -313,10 +351,10 @@ class _Influence:
         """The influence of a unit of a row's kind as a function of 1 and its outcomes (1 + T, K + J)."""
         kind = self.kinds.of_row[row]
         found = np.zeros((1 + len(self.moments.times), len(self.cells) + len(self.cohorts)))
-        for k in np.flatnonzero(self.active):
-            for period, slope, centre in self._terms(k):
-                found[1 + period, k] += slope[kind]
-                found[0, k] -= centre[kind]
+        for some in self._portions(1):
+            for period, slope, centre in self._terms(some):
+                found[1 + period, some] += slope[:, kind]
+                found[0, some] -= centre[:, kind]
         weight = self.moments.weights[row].max()
         share = self.mass[row] / weight / self.mass.sum()
         found[0, len(self.cells) :] = (self.moments.cohort[row] == self.cohorts) * share

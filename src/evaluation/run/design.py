@@ -12,7 +12,6 @@ from evaluation.results import Row
 from evaluation.study.models import Outcome, PanelDesign, Simulation, Study
 
 if TYPE_CHECKING:
-
     from evaluation.data.engine import Source
     from evaluation.data.planned import Planned, Variation
     from evaluation.estimators.base import PanelEstimator

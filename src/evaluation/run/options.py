@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 # Estimators and options that are named in the study file's description and come with later versions.
 LATER = {
-    "panel": (
-    ),
+    "panel": (),
     "cohort": ("cumulative_incidence", "fine_gray", "rmst", "event_count"),
 }
 LATER_OPTIONS: Mapping[tuple[str, str], tuple[str, ...]] = {
