@@ -122,7 +122,7 @@ def _how_many(apart: int, n: int) -> str:
     if not apart:
         return "every plausible range includes no difference, as it should"
     verb = "leaves" if apart == 1 else "leave"
-    return f"{apart} of {n} plausible ranges {verb} out no difference, where there should be none"
+    return f"{apart} of {n} plausible ranges {verb} out no difference, though each should include it"
 
 
 def _settled(head: Headline, row: Row) -> bool:
@@ -156,11 +156,17 @@ def _without_one(head: Headline, kind: str, what: str) -> str:
 def one_left_out(released: Released, row: Row) -> str:
     """The unit or adoption group of a row, by name."""
     if row["kind"] != "leave_one_cohort":
-        return str(row["group"])
+        return unit_name(released, str(row["group"]))
     try:
         return f"those that adopted in {released.period(float(row['group']))}"
     except ValueError:
         return str(row["group"])
+
+
+def unit_name(released: Released, name: str) -> str:
+    """A unit or cluster by its name; one that is a number with what it is a number of."""
+    design = released.panel
+    return f"{released.mid(released.study.label(design.cluster_column))} {name}" if design and name.isdigit() else name
 
 
 def _side(head: Headline, low: float | None, high: float | None) -> int:

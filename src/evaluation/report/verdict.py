@@ -14,9 +14,10 @@ from evaluation.report.headline import (
     credible,
     doubts,
     not_credible,
+    options,
     starting_level,
 )
-from evaluation.report.numbers import number, per
+from evaluation.report.numbers import number, per, whole
 from evaluation.report.words import CHECKS, named, upper_first
 
 UNKNOWN = {
@@ -47,7 +48,7 @@ def _clear(head: Headline) -> str:
     up = head.told.size(head.estimate) > 0
     if head.released.panel:
         way = head.told.up if up else head.told.down
-        if head.doubted:
+        if head.doubted and not alone(head):
             return (
                 f"{head.outcome.label} came out {way} than the change in the comparison {head.released.people} would "
                 f"lead us to expect. This may not be due to {head.program}."
@@ -181,9 +182,13 @@ def _plain_figure(head: Headline) -> str:
         hazard = head.row is not None and head.row["scale"] == "log_hazard"
         what = "At any moment, the rate of" if hazard else "The chance of"
         return f"{what} {head.thing} was {phrase} {groups}."
+    source = (
+        f"the course of the same {head.released.people} before it"
+        if alone(head)
+        else f"how the comparison {head.released.people} changed"
+    )
     return (
-        f"The figure is the average over the time since adoption: {phrase} than the level to be expected from how the "
-        f"comparison {head.released.people} changed."
+        f"The figure is the average over the time since adoption: {phrase} than the level to be expected from {source}."
     )
 
 
@@ -193,11 +198,17 @@ def events_averted(head: Headline) -> str:
     if head.row is None or head.row["scale"] != "log_rate" or not rows or not credible(head):
         return ""
     row, fewer = rows[0], rows[0]["estimate"] >= 0
-    text = f"Over all that time this is about {number(abs(row['estimate']))} {'fewer' if fewer else 'more'} events"
+    text = f"Over all that time this is about {whole(abs(row['estimate']))} {'fewer' if fewer else 'more'} events"
     if row["conf_low"] is None or row["conf_high"] is None:
         return f"{text}."
-    ends = [f"{number(abs(v))} {'fewer' if v >= 0 else 'more'}" for v in (row["conf_low"], row["conf_high"])]
+    ends = [f"{whole(abs(v))} {'fewer' if v >= 0 else 'more'}" for v in (row["conf_high"], row["conf_low"])]
     return f"{text} (plausible range: {ends[0]} to {ends[1]})."
+
+
+def alone(head: Headline) -> bool:
+    """Whether adopters are compared with their own earlier course only."""
+    chosen = options(head.released, head.analysis.id)
+    return head.analysis.estimator == "interrupted_time_series" and chosen.get("comparison", "none") == "none"
 
 
 def for_scale(head: Headline) -> str:

@@ -183,6 +183,7 @@ def tables(released: Released, head: Headline) -> dict[str, str]:
         "analyses": findings.all_table(released),
         "groups": findings.groups_table(head),
         "again": robustness.again_table(head),
+        "weights": robustness.weights_table(head) if released.panel else NOTHING,
         "sensitivity": recomputed.sensitivity(released),
         "decomposition": recomputed.decomposition(released),
         "second_opinion": recomputed.second_opinion(released),

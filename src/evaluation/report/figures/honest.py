@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 WHOLE = "average"  # the group of rows about the mean of all periods after adoption
-ZOOM = 5.0  # times the first range's furthest end, beyond which ranges leave the picture
-TITLES = {"honest_relative": "Moves apart from period to period", "honest_smoothness": "Bends of the trend"}
+ZOOM = 2.5  # times the first range's furthest end, beyond which ranges leave the picture
+TITLES = {"honest_relative": "Moves apart from one period to the next", "honest_smoothness": "Bends of the trend"}
 AXES = {
     "honest_relative": "Allowed, in times the largest move before adoption",
     "honest_smoothness": "Allowed change of slope a {unit}",
@@ -114,7 +114,7 @@ def _draw(axes: Axes, head: Headline, panel: _Panel) -> None:
     axes.set_xticks(panel.bounds, [number(b, 2) for b in panel.bounds])
     step = max(panel.bounds) or 1.0
     axes.set_xlim(-0.08 * step, 1.08 * step)
-    titled(axes, TITLES[panel.kind], 36)
+    titled(axes, TITLES[panel.kind], 40)
 
 
 def _alt(head: Headline, panels: list[_Panel]) -> str:

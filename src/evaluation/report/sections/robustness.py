@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from evaluation.report import robustness
 from evaluation.report.figures.decomposition import regression, share
 from evaluation.report.headline import Headline, credible
 from evaluation.report.markdown import NOTHING, Table, escape, titled_bullets
 from evaluation.report.numbers import number, p_cell, percent
 from evaluation.report.released import is_hidden
+from evaluation.report.robustness import unit_name
 from evaluation.report.sections.checks import sentence
 from evaluation.report.words import HIDDEN, KINDS, upper_first
 from evaluation.results import Row
@@ -17,9 +20,11 @@ INTRO = (
     "The main question, asked again under other choices. None of this can prove that the comparison is fair; it shows "
     "what the answer rests on."
 )
+MOST = 10  # comparison units named with their weights
 AGAIN = ("placebo_time", "placebo_outcome", "placebo_never_treated", "anticipation", "spillover_ring", "displacement",
          "randomisation")  # fmt: skip
 BEFORE = ("pretrends", "pretrend_leads", "pretrend_slope")
+MISSED = re.compile(r" A steady drift of \S+ per period would have been missed half of the time\.")  # said apart
 RECORDS = ("reporting_coverage", "composition", "outlying_points")
 FIT = ("fit_before", "donor_range", "donor_pool", "donor_contamination", "weights_not_unique", "post_pre_ratio",
        "few_placebos", "enough_points", "autocorrelation", "short_season")  # fmt: skip
@@ -65,7 +70,7 @@ def _items(head: Headline) -> list[tuple[str, str]]:
 def _said(head: Headline, *names: str) -> str:
     """What the main analysis's checks of these names say, each message once."""
     rows = [c for name in names for c in head.released.rows("diagnostics", analysis=head.analysis.id, check=name)]
-    kept = [sentence(head.released, c["message"]) for c in rows if not is_hidden(c) and not c["group"]]
+    kept = [sentence(head.released, MISSED.sub("", c["message"])) for c in rows if not is_hidden(c) and not c["group"]]
     return " ".join(dict.fromkeys(kept))
 
 
@@ -113,3 +118,28 @@ def _cells(head: Headline, row: Row) -> list[str]:
     told = robustness.measure_for(head, row)
     span = "" if row["conf_low"] is None else told.span(row["conf_low"], row["conf_high"])
     return [label, told.phrase(float(row["estimate"])), span, p_cell(row["p_value"])]
+
+
+# --------------------------------------------------------------------------- weights of comparison units
+
+
+def weights_table(head: Headline) -> str:
+    """The comparison units that carry most weight in a synthetic comparison of the outcome, an analysis a table."""
+    released, parts = head.released, []
+    for analysis in released.study.analyses:
+        rows = released.rows("estimates", analysis=analysis.id, term="weight")
+        if not rows or analysis.outcome != head.analysis.outcome:
+            continue
+        known = sorted((r for r in rows if r["estimate"]), key=lambda r: (-float(r["estimate"]), str(r["group"])))
+        hidden = sum(r["estimate"] is None for r in rows)
+        cells = [[unit_name(released, str(r["group"])), percent(float(r["estimate"]))] for r in known[:MOST]]
+        if hidden:
+            cells.append([f"{hidden} with a hidden weight", HIDDEN])
+        rest = sum(float(r["estimate"]) for r in known[MOST:])
+        if rest:
+            cells.append([f"{len(known) - MOST} others together", percent(rest)])
+        if cells:
+            caption = f"Weights of the comparison {released.people}: {released.analysis(analysis.id)}"
+            name = f"weights-of-{analysis.id.replace('_', '-')}"
+            parts.append(Table(name, caption, [upper_first(released.people), "Weight"], "lr", cells).markdown())
+    return "\n".join(parts) if parts else NOTHING

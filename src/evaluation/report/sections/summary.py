@@ -99,6 +99,9 @@ def how_studied(head: Headline) -> str:
     treated = head.row["n_treated_units"] if head.row else None
     who = released.people
     if released.panel:
+        if verdict.alone(head):
+            many = f"{treated:,} " if treated else ""
+            return f"We followed {many}{who} before and after adoption, and compared their course with the one before."
         some = f", {treated:,} of which adopted," if treated else ""
         lead = f"We followed {n:,} {who}{some} over time and compared" if n else "We compared"
         return f"{lead} how the adopting {who} changed with how the comparison {who} changed.{_unknown_size(head, n)}"
@@ -147,6 +150,20 @@ ASSUMED = {
             "{people}. This cannot be proved. Similar paths before adoption would support it."
         ),
     ),
+    "alone": (
+        "What we assume.",
+        (
+            "Without {program}, the course of the adopting {people} would have gone on as before. Whatever else changed "
+            "at the start is taken for the effect, and nothing in these figures can tell it apart."
+        ),
+    ),
+    "synthetic_control": (
+        "What we assume.",
+        (
+            "Without {program}, the adopting {people} would have followed the weighted average of the comparison "
+            "{people}, as they did before adoption. A close fit before adoption supports it and does not prove it."
+        ),
+    ),
     "randomised": (
         "Assigned by chance.",
         ("Chance decided who was offered the program, so the groups should differ only by luck at the start."),
@@ -164,7 +181,8 @@ ASSUMED = {
 def assumption(head: Headline) -> tuple[str, str]:
     """A lead and a passage: what must hold for the comparison to be fair, in words."""
     released = head.released
-    lead, text = ASSUMED[released.cohort.assignment if released.cohort else "panel"]
+    own = "alone" if verdict.alone(head) else head.analysis.estimator
+    lead, text = ASSUMED[released.cohort.assignment if released.cohort else own if own in ASSUMED else "panel"]
     text = text.format(program=head.program, people=released.people)
     if released.randomised and not head.doubted:
         text += " The difference can be read as an effect of being offered it."
