@@ -210,7 +210,8 @@ class _Held:
             return np.searchsorted(self.times, t).astype(np.int64)
         place = np.zeros(span, dtype=np.int64)
         place[self.times - self.times[0]] = np.arange(len(self.times))
-        return place[t - self.times[0]]
+        found: Integers = place[t - self.times[0]]
+        return found
 
     def moments(self, clustered_by_unit: bool) -> CovariateMoments:
         """The units with any usable row, ordered by cluster and unit."""

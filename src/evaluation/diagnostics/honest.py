@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from evaluation.diagnostics.event_course import EventCourse
@@ -90,13 +91,14 @@ class _Target:
         from evaluation.inference.honest_relative import Relative
 
         problem = Relative(self.events.course, self.weights)
+        bounds = cache(lambda m: problem.bounds(m, level))  # the search meets the multiples of the rows again
         rows = []
         for m_bar in MULTIPLES:
-            span = problem.bounds(m_bar, level)
+            span = bounds(m_bar)
             label = f"{self.name}: moves of the trend up to {m_bar:g} times the largest before adoption"
             rows.append(self._row("honest_relative", label, m_bar, None, (span.low, span.high), RELATIVE))
         steps = np.concatenate([np.arange(0, 3, 0.25), np.geomspace(3, LARGEST, 10)])
-        broken = breakdown(lambda m: problem.bounds(m, level), steps)
+        broken = breakdown(bounds, steps)
         status, message = _verdict(broken, self.name)
         return rows, self._check("honest_breakdown", status, message + note, broken, ENOUGH)
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluation.inference.roots import sign_change
+
 if TYPE_CHECKING:
     from evaluation.data.moments import Floats
 
@@ -71,7 +73,7 @@ class Bounds:
 def breakdown(bounds: Callable[[float], Bounds], steps: Floats) -> float | None:
     """The least restriction at which `bounds` include zero: 0 if they always do, None if they do at none of `steps`.
 
-    `steps` ascend from 0; the first at which zero is included is then refined by bisection.
+    `steps` ascend from 0; the first at which zero is included is then refined.
     """
     held: float | None = None
     for step in steps.tolist():
@@ -82,10 +84,9 @@ def breakdown(bounds: Callable[[float], Bounds], steps: Floats) -> float | None:
 
 
 def _refined(bounds: Callable[[float], Bounds], held: float, broken: float) -> float:
-    while broken - held > CLOSE * broken:
-        middle = (held + broken) / 2
-        if bounds(middle).includes_zero:
-            broken = middle
-        else:
-            held = middle
-    return broken
+    def apart(restriction: float) -> float:
+        """How far the interval keeps from zero; negative where zero is within it."""
+        found = bounds(restriction)
+        return max(found.low, -found.high)
+
+    return sign_change(apart, held, broken, close=CLOSE)[1]

@@ -19,12 +19,14 @@ import numpy as np
 
 from evaluation.inference.honest import Bounds, Course
 from evaluation.inference.intervals import critical_value
+from evaluation.inference.roots import sign_change
 
 if TYPE_CHECKING:
     from evaluation.data.moments import Floats
 
 NEWTON_STEPS = 50
 TINY = 1e-12
+SHARP = 1e-14  # relative width to which the place on the path is found
 TURNS = 100  # of the path, for each step before the reference: far more than it can sensibly take
 
 
@@ -90,8 +92,6 @@ class Smoothness:
 
     def _shortest(self, m: float, level: float) -> Floats:
         """The c of the shortest interval; the reach is convex in the worst bias, which grows along the path."""
-        from scipy.optimize import brentq
-
         for start, end in zip(self.corners[:-1], self.corners[1:], strict=True):
 
             def growth(share: float, start: Floats = start, end: Floats = end) -> float:
@@ -101,7 +101,7 @@ class Smoothness:
                 continue
             if growth(0.0) >= 0:
                 return np.asarray(start)
-            return np.asarray(start + brentq(growth, 0.0, 1.0, xtol=1e-14) * (end - start))
+            return np.asarray(start + sign_change(growth, 0.0, 1.0, close=SHARP)[1] * (end - start))
         return np.asarray(self.corners[-1])
 
     def _growth(self, start: Floats, end: Floats, share: float, m: float, level: float) -> float:

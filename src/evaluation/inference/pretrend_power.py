@@ -10,16 +10,20 @@ References: Roth (2022); Genz and Bretz (2009), section 4.2, on the probability.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evaluation.inference.intervals import critical_value
+from evaluation.inference.roots import sign_change
 
 if TYPE_CHECKING:
     from evaluation.data.moments import Floats
 
 POINTS = 2**15
+FEW = 2**11  # points by which the answer is looked for first
+NEAR, CLOSE = 1e-3, 1e-10  # relative widths to which it is found by few points, and by all
 PIVOT = 1e-12
 
 
@@ -40,36 +44,39 @@ def detectable_slope(steps: Floats, covariance: Floats, power: float, level: flo
     ValueError
         When the leads cross their limits with that probability, or a greater one, without any drift.
     """
-    from scipy.optimize import brentq
-
     spread = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(spread, spread)
     drift = steps / spread
     limit = critical_value(level)
 
-    def short(slope: float) -> float:
-        return power - found_probability(slope * drift, correlation, limit)
+    @cache
+    def short(slope: float, points: int = POINTS) -> float:
+        return power - found_probability(slope * drift, correlation, limit, points)
 
     if short(0.0) <= 0:
         raise ValueError(f"the leads cross their limits with probability {power - short(0.0):.2f} without any drift")
     farthest = (limit + 10) / float(np.abs(drift).max())  # ten standard errors beyond the limit of the steepest lead
-    return float(brentq(short, 0.0, farthest, xtol=1e-13 * farthest, rtol=1e-12))
+    near = sign_change(lambda slope: short(slope, FEW), 0.0, farthest, close=NEAR)[1]
+    low, high = near * (1 - 5 * NEAR), near * (1 + 5 * NEAR)
+    if not short(low) > 0 >= short(high):
+        low, high = 0.0, farthest
+    return sign_change(short, low, high, close=CLOSE)[1]
 
 
-def found_probability(means: Floats, correlation: Floats, limit: float) -> float:
+def found_probability(means: Floats, correlation: Floats, limit: float, points: int = POINTS) -> float:
     """Probability that any of several normal variables (p,) with unit variances is beyond ± `limit`."""
     from scipy.special import ndtr, ndtri
 
     factor = _factor(correlation)
-    points = _lattice(len(means) - 1)
-    drawn = np.zeros((POINTS, len(means)))
-    inside = np.ones(POINTS)
+    uniform = _lattice(len(means) - 1, points)
+    drawn = np.zeros((len(means), points))
+    inside = np.ones(points)
     for k in range(len(means)):
-        centre = means[k] + drawn[:, :k] @ factor[k, :k]
+        centre = means[k] + factor[k, :k] @ drawn[:k]
         low, high = ndtr((-limit - centre) / factor[k, k]), ndtr((limit - centre) / factor[k, k])
         inside *= high - low
         if k < len(means) - 1:
-            drawn[:, k] = np.clip(ndtri(low + points[:, k] * (high - low)), -38, 38)
+            drawn[k] = np.clip(ndtri(low + uniform[k] * (high - low)), -38, 38)
     return float(1 - inside.mean())
 
 
@@ -85,10 +92,11 @@ def _factor(correlation: Floats) -> Floats:
     return factor
 
 
-def _lattice(dimensions: int) -> Floats:
-    """Points (POINTS, dimensions) of a Richtmyer lattice, folded so that the integrand is periodic."""
-    roots = np.sqrt(_primes(dimensions))
-    shifted = (np.arange(1, POINTS + 1)[:, None] - 0.5) * roots
+@cache
+def _lattice(dimensions: int, points: int) -> Floats:
+    """Points (dimensions, points) of a Richtmyer lattice, folded so that the integrand is periodic."""
+    roots = np.sqrt(_primes(dimensions))[:, None]
+    shifted = (np.arange(1, points + 1) - 0.5) * roots
     found: Floats = np.abs(2 * (shifted % 1.0) - 1)
     return found
 

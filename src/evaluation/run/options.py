@@ -13,10 +13,7 @@ if TYPE_CHECKING:
     from evaluation.estimators.base import Estimator
 
 # Estimators and options that are named in the study file's description and come with later versions.
-LATER = {
-    "panel": (),
-    "cohort": ("cumulative_incidence", "fine_gray", "rmst", "event_count"),
-}
+LATER = ("cumulative_incidence", "fine_gray", "rmst", "event_count")
 LATER_OPTIONS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("risk_difference", "adjust"): ("iptw", "aipw", "matching"),
 }
@@ -56,7 +53,7 @@ def _class(document: Document, loc: Loc, name: str, design: str | None) -> tuple
 def _unknown(name: str) -> str:
     from evaluation.estimators.registry import known
 
-    if any(name in later for later in LATER.values()):
+    if name in LATER:
         return f'the estimator "{name}" is not available in this version.'
     return f'there is no estimator "{name}"' + hint(name, known())
 
