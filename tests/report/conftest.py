@@ -12,11 +12,11 @@ from evaluation.report.render import FORMATS, PRODUCTS, render
 from evaluation.report.write import write
 
 from .case_experiment import experiment
-from .case_panel import panel
+from .case_robust import robust
 from .case_simulated import simulated
 from .cases import Case
 
-CASES = {"experiment": experiment, "panel": panel, "simulated": simulated}
+CASES = {"experiment": experiment, "panel": robust, "simulated": simulated}
 _RENDERED: dict[str, Path] = {}
 
 

@@ -6,7 +6,7 @@ pandas is kept out of it: to import it takes longer than the scan of most panels
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,6 +32,9 @@ class Frames(Protocol):
     def columns(self, source: Source, names: Sequence[str]) -> Frame:
         """Columns of Parquet files, named `x0`, `x1` and so on: names of ours, so that none needs quoting."""
 
+    def batches(self, source: Source, names: Sequence[str], rows: int) -> Generator[Any, None, None]:
+        """Columns as Arrow record batches of up to `rows` rows, in the files' order; none where order has no meaning."""
+
     def table(self, names: Sequence[str], rows: Sequence[tuple[int, ...]]) -> Frame:
         """A small table of our own, of whole numbers, to join."""
 
@@ -55,6 +58,13 @@ class DuckFrames:
         """Columns of Parquet files, named `x0`, `x1` and so on."""
         listed = ", ".join(f"{quoted(name)} AS x{k}" for k, name in enumerate(names))
         return self._frame(f"SELECT {listed} FROM {source.scan}")
+
+    def batches(self, source: Source, names: Sequence[str], rows: int) -> Generator[Any, None, None]:
+        """Columns as Arrow record batches of up to `rows` rows, in the files' order."""
+        listed = ", ".join(f"{quoted(name)} AS x{k}" for k, name in enumerate(names))
+        with connect() as connection:
+            connection.execute("SET preserve_insertion_order = true")
+            yield from connection.sql(f"SELECT {listed} FROM {source.scan}").to_arrow_reader(rows)
 
     def table(self, names: Sequence[str], rows: Sequence[tuple[int, ...]]) -> Frame:
         """A small table of whole numbers."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_CELLS = 200_000_000  # units times periods (times covariates, where these change) that are held in memory
 BATCH = 1 << 20  # rows read at a time
+WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 SPARSE = 4  # slots a row of the data may take for units numbered by their own whole numbers
 
 
@@ -129,8 +130,7 @@ def _numbered(connection: DuckDBPyConnection, scan: Scan, panel: Panel) -> tuple
 
     Whole numbers that lie close are their own slots; other units are numbered in a table.
     """
-    whole = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
-    if panel.source.columns[panel.unit] in whole:
+    if panel.source.columns[panel.unit] in WHOLE:
         low, high, n = connection.execute(f"SELECT min(u), max(u), count(*) FROM ({scan.rows})").fetchall()[0]
         if high - low < SPARSE * n:
             return int(high - low) + 1, f"u::BIGINT - ({low})"
@@ -142,10 +142,13 @@ def _numbered(connection: DuckDBPyConnection, scan: Scan, panel: Panel) -> tuple
 
 
 def _batches(connection: DuckDBPyConnection, scan: Scan, index: str, panel: Panel) -> Iterator[dict[str, NDArray[Any]]]:
-    """All rows, some at a time: slot `i` of the unit, `t`, `g`, `c`, `w`, `y` (empty unless usable), covariates."""
+    """All rows, some at a time: slot `i` of the unit, `t`, `g`, `c`, `w`, `y` (empty unless usable), covariates.
+
+    Clusters come as whole numbers in their order: their own, or their ranks.
+    """
     joined = f"({scan.rows})" + (" JOIN numbered ON u = name" if index == "i" else "")
-    cluster = "0::BIGINT"
-    if not panel.clustered_by_unit:
+    cluster = "0::BIGINT" if panel.clustered_by_unit else "c::BIGINT"
+    if not panel.clustered_by_unit and panel.source.columns[panel.cluster] not in WHOLE:
         cluster = "code"
         connection.execute(
             f"CREATE TEMP TABLE IF NOT EXISTS clusters AS SELECT c AS its, row_number() OVER (ORDER BY c) - 1 AS code "
@@ -215,7 +218,9 @@ class _Held:
 
     def moments(self, clustered_by_unit: bool) -> CovariateMoments:
         """The units with any usable row, ordered by cluster and unit."""
-        cluster = np.cumsum(self.present) - 1 if clustered_by_unit else self.cluster
+        cluster = np.cumsum(self.present) - 1
+        if not clustered_by_unit:
+            cluster[self.present] = np.unique(self.cluster[self.present], return_inverse=True)[1]
         lost = int((self.present & ~self.known).sum())
         order = np.flatnonzero(self.known)
         order = order[np.argsort(cluster[order], kind="stable")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
@@ -98,6 +98,10 @@ class SparkFrames:
             fix = "Every worker must reach the path; see docs/engines.md."
             raise DataError(Problem(source.where, "data.path", what, fix)) from None
         return found
+
+    def batches(self, source: Source, names: Sequence[str], rows: int) -> Generator[Any, None, None]:  # noqa: ARG002
+        """None: rows stay where they are, and have no order."""
+        yield from ()
 
     def table(self, names: Sequence[str], rows: Sequence[tuple[int, ...]]) -> Frame:
         """A small table of whole numbers."""

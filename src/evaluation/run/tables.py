@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from evaluation.estimators.base import Estimator
 from evaluation.results import COUNTS, ResultSet, Row
@@ -23,10 +23,10 @@ class Finished:
 
 
 def _flat(item: object) -> Row:
-    row = asdict(item)  # type: ignore[call-overload]
+    row = dict(vars(item))  # plain values all: `asdict` would copy each
     if "counts" in row:
         row[COUNTS] = tuple(row.pop("counts"))
-    return dict(row)
+    return row
 
 
 def _analysis_row(study: str, done: Finished) -> Row:

@@ -51,18 +51,11 @@ class _Product:
 
 
 def cross_products(
-    engine: Frames, rows: Frame, place: int, facts: Facts, weighted: bool, by: str | None
+    engine: Frames, rows: Frame, place: int, facts: Facts, shift: float, weighted: bool, by: str | None
 ) -> Gathered | None:
-    """Moments with `cross`, in a scan or two. None where weights change within units.
-
-    Raises
-    ------
-    NotEstimable
-        When weighted outcomes are so large that their squares are no numbers.
-    """
+    """Moments with `cross`, of outcomes less `shift`. None where weights change within units."""
     import narwhals as nw
 
-    shift = mean(engine, rows, place, facts, weighted)
     with lean():
         wide = _wide(rows, place, facts, shift, weighted, by)
     made = list(_products(facts, shift, weighted))
@@ -134,10 +127,16 @@ def _wide(rows: Frame, place: int, facts: Facts, shift: float, weighted: bool, b
     return units.select(*kept, **held, **made)
 
 
+def bounds(facts: Facts, shift: float) -> tuple[float, float]:
+    """How large weights can be, and weighted outcomes less `shift`."""
+    return facts.weight, facts.weight * (facts.spread + abs(shift - facts.shift))
+
+
 def _products(facts: Facts, shift: float, weighted: bool) -> Iterator[_Product]:
     """Every pair of weight and weighted outcomes and, where weights are not 1, each alone (a pair with `one`)."""
     periods = len(facts.times)
-    bound = [facts.weight] + [facts.weight * (facts.spread + abs(shift - facts.shift))] * periods
+    alone, outcome = bounds(facts, shift)
+    bound = [alone] + [outcome] * periods
     for i in range(periods + 1):
         for j in range(i, periods + 1):
             yield _Product(f"v{i}", f"v{j}", (i, j), Sum(f"m{i}_{j}", Parts.of(bound[i] * bound[j], facts.n_rows)))

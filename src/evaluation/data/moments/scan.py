@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from evaluation.data.frames import frames
 from evaluation.data.moments.cells import complete, complete_cells, patterned_cells
 from evaluation.data.moments.facts import Facts, facts_of, rows_of
-from evaluation.data.moments.products import cross_products
+from evaluation.data.moments.products import cross_products, mean
 from evaluation.data.moments.single import unit_rows
+from evaluation.data.moments.streamed import streamed_products
 from evaluation.errors import NotEstimable
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def panel_moments_of(panel: Panel, outcomes: Sequence[Outcome], by: str | None =
     with frames(panel) as engine:
         rows = rows_of(engine, panel, columns, by)
         facts = facts_of(engine, rows, len(columns), panel.weights is not None, by)
-        scan = _Scan(engine, panel, rows, by)
+        scan = _Scan(engine, panel, rows, columns, by)
         found = scan.everything(dict(enumerate(facts)))
     made: dict[Any, Found] = {}
     for outcome in outcomes:
@@ -78,8 +79,8 @@ def _made(found: Gathered | NotEstimable, facts: Facts, outcome: Outcome, level:
 class _Scan:
     """The ways to gather outcomes of one panel, each named by its place among the columns."""
 
-    def __init__(self, engine: Frames, panel: Panel, rows: Frame, by: str | None) -> None:
-        self.engine, self.panel, self.rows, self.by = engine, panel, rows, by
+    def __init__(self, engine: Frames, panel: Panel, rows: Frame, columns: Sequence[str], by: str | None) -> None:
+        self.engine, self.panel, self.rows, self.columns, self.by = engine, panel, rows, columns, by
         self.weighted = panel.weights is not None
 
     def everything(self, facts: dict[int, Facts]) -> dict[int, Gathered | NotEstimable]:
@@ -109,8 +110,16 @@ class _Scan:
         if not self.panel.clustered_by_unit:
             made = patterned_cells(self.engine, self.rows, place, facts, self.weighted, self.by)
         elif facts.n_rows > MOST_UNIT_ROWS:
-            made = cross_products(self.engine, self.rows, place, facts, self.weighted, self.by)
+            made = self._products(place, facts)
         return made or unit_rows(self.engine, self.rows, place, facts, self._roles())
+
+    def _products(self, place: int, facts: Facts) -> Gathered | None:
+        """The cross-products of an outcome: from a stream of rows where these lie sorted and whole, else by a query."""
+        shift = mean(self.engine, self.rows, place, facts, self.weighted)
+        made = None
+        if facts.even and not self.weighted and self.by is None:
+            made = streamed_products(self.engine, self.panel, self.columns[place], facts, shift)
+        return made or cross_products(self.engine, self.rows, place, facts, shift, self.weighted, self.by)
 
     def _roles(self) -> list[str]:
         roles = {"c": not self.panel.clustered_by_unit, "w": self.weighted, "b": self.by is not None}

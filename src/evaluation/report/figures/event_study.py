@@ -40,8 +40,9 @@ def event_study(released: Released, head: Headline) -> Figure | None:
     caption = (
         f"Estimated difference in {label} by {released.time_unit}s since adoption "
         f"({released.analysis(shown[0]['analysis'])}). "
-        "Bars are 95% plausible ranges; the grey part is before adoption."
+        "Bars are 95% plausible ranges"
     )
+    caption += "; the grey part is before adoption." if any(float(r["event_time"]) < -aside for r in shown) else "."
     if not credible(head):
         caption += " Paths differed before adoption already, so the differences after it are not effects."
     if aside:

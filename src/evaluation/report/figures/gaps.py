@@ -82,9 +82,8 @@ def _start(head: Headline, rows: list[Row]) -> float | None:
 def _observed(head: Headline, rows: list[Row]) -> dict[float, float]:
     """The adopters' raw course, where the gap is of just these units and on the outcome's own scale; else empty."""
     chosen = options(head.released, head.analysis.id)
-    if rows[0]["scale"] != "level" or rows[0]["group"] or (_interrupted(head) and chosen.get("comparison") != "none"):
-        return {}
-    if head.outcome.exposure:
+    controlled = _interrupted(head) and chosen.get("comparison", "none") != "none"
+    if rows[0]["scale"] != "level" or rows[0]["group"] or controlled or head.outcome.exposure:
         return {}
     series = head.released.rows("series", outcome=head.analysis.outcome, group="treated")
     found = {float(r["time"]): r for r in series if r["estimate"] is not None}

@@ -92,7 +92,7 @@ def _drawn(row: Row) -> bool:
 def _ends(head: Headline, row: Row) -> list[float | None]:
     if not _drawn(row):
         return [None, None]
-    return sorted(head.told.size(float(row[c])) for c in ("conf_low", "conf_high"))
+    return [*sorted(head.told.size(float(row[c])) for c in ("conf_low", "conf_high"))]
 
 
 def _picture(head: Headline, panels: list[_Panel]) -> tuple[float, float]:

@@ -33,11 +33,14 @@ TESTS = frozenset({"log_rank", "pretrend_size"})  # not a pass or a fail, but a 
 
 
 def sentence(released: Released, text: str) -> str:
-    """A message of a check as a sentence of the report; where the result is not credible, no figure is an effect."""
-    shown = upper_first(released.prose(text))
-    if not credible(headline(released)):
-        shown = EFFECT.sub("difference", shown)
+    """A message of a check as a sentence of the report."""
+    shown = _plainly(released, upper_first(released.prose(text)))
     return shown if shown.endswith((".", "!", "?")) else shown + "."
+
+
+def _plainly(released: Released, text: str) -> str:
+    """The text; where the study's result is not credible, without calling any figure an effect."""
+    return text if credible(headline(released)) else EFFECT.sub("difference", text)
 
 
 def reader_checks(head: Headline, limit: int) -> list[tuple[str, str]]:
@@ -151,8 +154,8 @@ def _for_reader(check: Row) -> bool:
 def _about(released: Released, checks: list[Row]) -> str:
     """A check's name, and the terms and groups it was made for."""
     places = [_place(released, c) for c in checks]
-    name = named(CHECKS, checks[0]["check"])
-    return f"{name} ({'; '.join(dict.fromkeys(p for p in places if p))})" if any(places) else name
+    name, about = named(CHECKS, checks[0]["check"]), "; ".join(dict.fromkeys(p for p in places if p))
+    return _plainly(released, f"{name} ({about})") if about else name
 
 
 def _place(released: Released, check: Row) -> str:

@@ -60,7 +60,8 @@ def main_table(head: Headline) -> str:
 
 def _main_cells(head: Headline, row: Row, risky: bool) -> list[str]:
     released = head.released
-    when = f"Within {released.span(row['time'])}" if row["time"] is not None else released.term(row)
+    what = released.term(row) if credible(head) else "Overall difference"
+    when = f"Within {released.span(row['time'])}" if row["time"] is not None else what
     risks = risks_beside(released, row)
     measure = measure_of(row, head.outcome, released.time_unit, list(head.risks or risks or ()) or None)
     shares = [f"{per(r * measure.base)} of {measure.base:,}" for r in risks] if risks else ["–", "–"]

@@ -153,8 +153,8 @@ ASSUMED = {
     "alone": (
         "What we assume.",
         (
-            "Without {program}, the course of the adopting {people} would have gone on as before. Whatever else changed "
-            "at the start is taken for the effect, and nothing in these figures can tell it apart."
+            "Without {program}, the course of the adopting {people} would have gone on as before. Whatever else "
+            "changed at the start is taken for the effect, and nothing in these figures can tell it apart."
         ),
     ),
     "synthetic_control": (
