@@ -47,12 +47,14 @@ def _asked(
     case: Case, switches: Diagnostics, role: str, places: bool, names: Sequence[str]
 ) -> list[tuple[str, Callable[[], ResultSet]]]:
     """What is to be asked, by name, in the order of the results."""
-    from evaluation.diagnostics import leave_out, placebo, reporting, second_opinion
+    from evaluation.diagnostics import drift, leave_out, placebo, reporting, second_opinion
     from evaluation.diagnostics.ahead import one_period_ahead
 
     found: list[tuple[str, Callable[[], ResultSet]]] = []
     if case.estimator.id == "twfe":
         found.append(("decomposition", lambda: _decomposed(case)))
+    if switches.pretrends:
+        found.append(("pretrend_slope", lambda: drift.drift(case)))
     if role not in ARGUED:
         return found
     found += _beside(case, switches)

@@ -40,7 +40,19 @@ class Released:
 
     def rows(self, table: str, /, **match: Any) -> list[Row]:
         """Rows of a table whose columns equal `match`, in the table's order."""
-        return [r for r in self.tables.get(table, []) if all(r[k] == v for k, v in match.items())]
+        among = (
+            self._of_analysis.get((table, match["analysis"]), []) if "analysis" in match else self.tables.get(table, [])
+        )
+        return [r for r in among if all(r[k] == v for k, v in match.items())]
+
+    @cached_property
+    def _of_analysis(self) -> dict[tuple[str, str], list[Row]]:
+        """The rows of each table by analysis: they are asked for often, and tables can be long."""
+        found: dict[tuple[str, str], list[Row]] = {}
+        for name, rows in self.tables.items():
+            for row in rows:
+                found.setdefault((name, row.get("analysis") or ""), []).append(row)
+        return found
 
     @property
     def panel(self) -> PanelDesign | None:
