@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from evaluation.report import calendar, robustness, verdict
+from evaluation.estimators.registry import BUILT_IN
+from evaluation.report import calendar, robustness, verdict, words
 from evaluation.report.figures.decomposition import decomposition
 from evaluation.report.figures.figure import Figure
 from evaluation.report.figures.gaps import gaps
@@ -344,3 +345,21 @@ def test_messages_name_periods_that_are_numbers(released: Open, text: str, shown
     case = panel()
     case.study["design"]["time_unit"] = "quarter"
     assert released(case).prose(text) == shown
+
+
+def test_messages_are_put_in_the_words_of_reports(texts: Texts) -> None:
+    case = panel()
+    said = "An adoption moved ahead shows no effect that chance does not explain. Set `comparison: never_treated`."
+    case.tables["diagnostics"].append(check("main", "placebo_time", "pass", said, statistic=4.6e-16))
+    found = texts(case)
+    assert "shows nothing that chance does not explain. Set comparison: never treated." in found["checks"]
+    assert "| ≈ 0 |" in found["checks_figures"]
+
+
+def test_every_method_has_its_name_what_it_does_and_its_convention() -> None:
+    for table in (words.ESTIMATORS, words.METHODS, words.CONVENTIONS):
+        assert set(BUILT_IN) - set(table) == set()
+
+
+def test_the_convention_of_each_method_is_in_the_appendix(texts: Texts) -> None:
+    assert texts(panel())["methods"].count("Convention: ") == 5

@@ -41,11 +41,15 @@ class Parts:
             digits.append(digits[-1] - bits)
         return cls(tuple(digits))
 
+    @property
+    def rounders(self) -> list[float]:
+        """The large number that, added and taken away, leaves a value's whole multiples of each last digit."""
+        return [1.5 * 2.0 ** (digit + _EXACT - 1) for digit in self.digits]
+
     def cut(self, value: Any) -> list[Any]:
         """The parts of a number, or of a column's expression: a large number added and taken away rounds it."""
         found = []
-        for digit in self.digits:
-            large = 1.5 * 2.0 ** (digit + _EXACT - 1)
+        for large in self.rounders:
             part = (value + large) - large
             found.append(part)
             value = value - part

@@ -33,7 +33,7 @@ class Frames(Protocol):
         """Columns of Parquet files, named `x0`, `x1` and so on: names of ours, so that none needs quoting."""
 
     def batches(self, source: Source, names: Sequence[str], rows: int) -> Generator[Any, None, None]:
-        """Columns as Arrow record batches of up to `rows` rows, in the files' order; none where order has no meaning."""
+        """Columns as Arrow record batches of up to `rows` rows, in the files' order; none where there is no order."""
 
     def table(self, names: Sequence[str], rows: Sequence[tuple[int, ...]]) -> Frame:
         """A small table of our own, of whole numbers, to join."""

@@ -52,5 +52,4 @@ def drift(cohort: Integers, periods: int, plan: Simulation) -> Floats:
     """How far units that adopt move away from the others by themselves, from the first period on (N, T)."""
     import numpy as np
 
-    away: Floats = plan.drift * np.arange(periods) * (cohort[:, None] > 0)
-    return away
+    return np.asarray(plan.drift * np.arange(periods) * (cohort[:, None] > 0), dtype=np.float64)

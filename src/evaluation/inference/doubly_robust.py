@@ -166,5 +166,4 @@ def inverse(gram: Floats, who: str = "comparison") -> Floats:
     """
     if not independent(gram, np.diag(gram)).all():
         raise NoOverlapError(f"the covariates are collinear among {who} units, or these are too few")
-    found: Floats = np.linalg.inv(gram)
-    return found
+    return np.asarray(np.linalg.inv(gram), dtype=np.float64)

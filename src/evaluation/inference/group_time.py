@@ -166,9 +166,9 @@ class Members:
 
     def usable(self, reference: Mask) -> Mask:
         """Comparisons (K,) with units on each side in both periods; a reference needs treated ones alone."""
-        found: Mask = self.treated_now.any(axis=1) & self.treated_then.any(axis=1)
+        inside = self.treated_now.any(axis=1) & self.treated_then.any(axis=1)
         against = self.control_now.any(axis=1) & self.control_then.any(axis=1)
-        return found & (against | reference)
+        return np.asarray(inside & (against | reference))
 
 
 @dataclass(frozen=True)
@@ -320,13 +320,11 @@ class _Influence:
     def _terms(self, some: Integers) -> list[tuple[Integers, Floats, Floats]]:
         """What k comparisons' influence is made of: periods (k,), slopes on the sums and the weights by kind (k, D)."""
         treated_now, treated_then, control_now, control_then = self.sides
-        return [
-            (
-                treated.period[some],
-                *(one + other for one, other in zip(treated.slopes(some), control.slopes(some), strict=True)),
-            )
-            for treated, control in ((treated_now, control_now), (treated_then, control_then))
-        ]
+        found = []
+        for treated, control in ((treated_now, control_now), (treated_then, control_then)):
+            (on_sums, on_weights), (less_sums, less_weights) = treated.slopes(some), control.slopes(some)
+            found.append((treated.period[some], on_sums + less_sums, on_weights + less_weights))
+        return found
 
     def _portions(self, rows: int) -> list[Integers]:
         """The active comparisons, so many at a time as fit beside `rows` rows in memory."""

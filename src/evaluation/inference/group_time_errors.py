@@ -34,7 +34,7 @@ class Combination:
     def sum(cls, parts: Sequence[Combination]) -> Combination:
         """The sum of combinations."""
         places, at = np.unique(np.concatenate([p.places for p in parts]), return_inverse=True)
-        return cls(places, np.bincount(at, np.concatenate([p.slopes for p in parts])))
+        return cls(places, np.bincount(at, np.concatenate([p.slopes for p in parts])).astype(np.float64))
 
     def times(self, factor: float) -> Combination:
         """The combination multiplied by a number."""

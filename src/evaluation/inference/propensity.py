@@ -63,7 +63,7 @@ def propensity(treated: Floats, treated_weight: Floats, control: Floats, control
     start[0] = np.log(inside[0] / control_weight.sum())
     try:
         coefficients, point = maximise(evaluate, start)
-        found = Propensity(coefficients, np.linalg.inv(point.information * total))
+        found = Propensity(coefficients, np.asarray(np.linalg.inv(point.information * total), dtype=np.float64))
     except (RunawayError, np.linalg.LinAlgError):
         raise NoOverlapError("their covariates tell treated and comparison units apart for certain") from None
     if found.of(x).max() >= CERTAIN:

@@ -16,7 +16,7 @@ from evaluation.report.numbers import shortened
 from evaluation.results import MAIN_TERMS, Row, read_tables
 from evaluation.study.models import CohortDesign, PanelDesign, Study
 
-_QUOTED = re.compile(r'"(\w+)"|`(\w+)`')
+_QUOTED = re.compile(r'"(\w+)"|`([^`]+)`')
 _PERIOD = re.compile(
     r'(?P<quoted>"[^"]*")|\bat (?P<since>-?\d+) periods? since adoption|\bat period (?P<at>\d+(?:\.\d+)?)'
     r"|(?<!base )(?<!reference )\b(?P<word>[Pp]eriod)(?P<plural>s?)\b"
@@ -203,7 +203,9 @@ class Released:
 
         def name(match: re.Match[str]) -> str:
             word = match.group(1) or match.group(2)
-            return self.study.label(word) if word in self._columns else words.plain(word)
+            if word in self._columns:
+                return self.study.label(word)
+            return words.plain(word) if word.isidentifier() else word.replace("_", " ")
 
         timed = _PERIOD.sub(self._timed, _NUMBERED.sub(self._numbered, text)) if self.panel else text
         return _APOSTROPHE.sub("’", shortened(_QUOTED.sub(name, timed))).strip()

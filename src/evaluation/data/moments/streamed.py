@@ -7,7 +7,6 @@ same to the last bit. Whether data lie so is seen on the way; where they do not,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from evaluation.data.moments.gathered import Gathered, Kinds
 from evaluation.data.moments.products import bounds, gathered
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from evaluation.data.frames import Frames
     from evaluation.data.moments.facts import Facts
     from evaluation.data.moments.model import Floats, Integers
@@ -55,49 +56,35 @@ def _joined(left: Any, batch: Any) -> Any:
 
 def _units(rows: Any, times: Integers) -> tuple[Integers, Floats] | None:
     """Cohorts (n,) and outcomes (n, T) of the units of some rows; None where these are not T rows a unit, in order."""
-    import pyarrow.compute as pc
-    from pyarrow import types
-
-    unit, time, cohort, outcome = (rows.column(k) for k in range(4))
-    if unit.null_count or time.null_count or outcome.null_count or not types.is_integer(time.type):
+    unit, time, cohort, outcome = (_numbers(rows.column(k)) for k in range(4))
+    if unit is None or time is None or cohort is None or outcome is None or time.dtype.kind == "f":
         return None
-    if not rows.num_rows:
-        return np.zeros(0, np.int64), np.zeros((0, len(times)))
     shape = (-1, len(times))
-    changed = pc.not_equal(unit.slice(1), unit.slice(0, len(unit) - 1)).to_numpy(zero_copy_only=False)
-    if np.append(changed, True).reshape(shape)[:, :-1].any():
+    unit, time, cohort = unit.reshape(shape), time.reshape(shape), _begun(cohort.reshape(shape))
+    constant = (unit[:, 1:] == unit[:, :1]).all() and (cohort[:, 1:] == cohort[:, :1]).all()
+    if not constant or not (time == times.astype(time.dtype)).all():
         return None
-    if (time.to_numpy(zero_copy_only=False).reshape(shape) != times).any():
-        return None
-    begins, value = _cohorts(cohort), _numbers(outcome)
-    if begins is None or value is None:
-        return None
-    begins = begins.reshape(shape)
-    if (begins != begins[:, :1]).any():
-        return None
-    return begins[:, 0].astype(np.int64), value.reshape(shape)
+    return cohort[:, 0].astype(np.int64), outcome.reshape(shape).astype(np.float64, copy=False)
 
 
-def _cohorts(column: Any) -> Any:
-    """First treated periods, 0 = never; None where they are no plain numbers."""
+def _numbers(column: Any) -> NDArray[Any] | None:
+    """A column's numbers, or those that stand for its texts; None where some are missing."""
     from pyarrow import types
 
-    if types.is_integer(column.type):
-        return column.fill_null(0).to_numpy(zero_copy_only=False)
-    if not types.is_floating(column.type):
+    if types.is_string(column.type) or types.is_large_string(column.type):
+        column = column.dictionary_encode().indices
+    if column.null_count or not (types.is_integer(column.type) or types.is_floating(column.type)):
         return None
-    values = column.to_numpy(zero_copy_only=False)
-    return np.where(np.isfinite(values), values, 0) if not (values == -np.inf).any() else None
+    found: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return found
 
 
-def _numbers(column: Any) -> Floats | None:
-    """Outcomes as floating-point numbers; None where some are missing, or they are no plain numbers."""
-    from pyarrow import types
-
-    if not (types.is_integer(column.type) or types.is_floating(column.type)):
-        return None
-    found: Floats = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
-    return None if np.isnan(found).any() else found
+def _begun(cohort: NDArray[Any]) -> NDArray[Any]:
+    """First treated periods, 0 = never."""
+    if cohort.dtype.kind != "f":
+        return cohort
+    never = np.isnan(cohort) | (cohort == np.inf)
+    return np.where(never, 0, cohort)
 
 
 @dataclass
@@ -121,25 +108,27 @@ class _Sums:
         """Units with their cohorts (n,) and outcomes (n, T)."""
         at_once = max(1, CACHED // len(self.facts.times))
         order = np.argsort(cohort, kind="stable")
-        cohort = cohort[order]
         for start in range(0, len(order), at_once):
-            some = slice(start, start + at_once)
-            value = np.ascontiguousarray((outcome[order[some]] - self.shift).T)
-            starts = np.flatnonzero(np.r_[True, cohort[some][1:] != cohort[some][:-1]])
-            sizes = np.diff(np.r_[starts, value.shape[1]])
-            totals = _totals(value, self.alone, starts)
-            products = np.stack(list(self._products(value, starts)))
-            for k, g in enumerate(cohort[some][starts].tolist()):
-                self._put(g, int(sizes[k]), totals[:, :, k], products[..., k])
+            some = order[start : start + at_once]
+            mine = cohort[some]
+            starts = np.flatnonzero(np.r_[True, mine[1:] != mine[:-1]])
+            totals, products = self._summed(np.ascontiguousarray((outcome[some] - self.shift).T), starts)
+            sizes = np.diff(np.r_[starts, len(some)]).tolist()
+            for k, g in enumerate(mine[starts].tolist()):
+                self._put(g, sizes[k], totals[..., k], products[..., k])
         self.units += len(order)
 
-    def _products(self, value: Floats, starts: Integers) -> Iterator[Floats]:
-        """Sums of each period's products with the later ones and itself, (parts, T, groups)."""
+    def _summed(self, value: Floats, starts: Integers) -> tuple[Floats, Floats]:
+        """Sums of values (T, n) by group, (parts, T, groups), and of their products, (T, parts, T, groups)."""
         periods = len(value)
+        products = np.zeros((periods, len(self.pairs.digits), periods, len(starts)))
+        made, part = np.empty_like(value), np.empty_like(value)
         for i in range(periods):
-            made = np.zeros((len(self.pairs.digits), periods, len(starts)))
-            made[:, i:] = _totals(value[i] * value[i:], self.pairs, starts)
-            yield made
+            here = np.multiply(value[i], value[i:], out=made[i:])
+            _add_parts(here, self.pairs, starts, part[i:], products[i, :, i:])
+        totals = np.zeros((len(self.alone.digits), periods, len(starts)))
+        _add_parts(value, self.alone, starts, part, totals)
+        return totals, products
 
     def _put(self, cohort: int, units: int, totals: Floats, products: Floats) -> None:
         before = self.found.get(cohort)
@@ -162,6 +151,12 @@ class _Sums:
         return gathered(kinds, np.ones((len(cohorts), periods), dtype=np.bool_), n, found, self.shift)
 
 
-def _totals(values: Floats, parts: Parts, starts: Integers) -> Floats:
-    """Sums of the parts of values (k, n) over groups of neighbours, (parts, k, groups)."""
-    return np.stack([np.add.reduceat(part, starts, axis=1) for part in parts.cut(values)])
+def _add_parts(values: Floats, parts: Parts, starts: Integers, part: Floats, into: Floats) -> None:
+    """Sums of the parts of values (k, n) over groups of neighbours, (parts, k, groups), as `Parts.cut` cuts them.
+
+    `values` and `part` (k, n) are written over: to find new memory for each step would take longer than the step.
+    """
+    for large, total in zip(parts.rounders, into, strict=True):
+        np.subtract(np.add(values, large, out=part), large, out=part)
+        np.add.reduceat(part, starts, axis=1, out=total)
+        np.subtract(values, part, out=values)

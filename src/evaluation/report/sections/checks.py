@@ -28,6 +28,7 @@ SILENT = frozenset({"small_cohort", "not_estimable"})  # said elsewhere, in thei
 
 EFFECT = re.compile(r"\beffect(?=s?\b)")
 CAPTION = "Checks of the data and the methods"
+ROUNDING = 1e-9  # below, a figure is what rounding leaves of zero
 MOST_NAMES = 4  # of checks that are named in a sentence
 TESTS = frozenset({"log_rank", "pretrend_size"})  # not a pass or a fail, but a result
 
@@ -39,8 +40,9 @@ def sentence(released: Released, text: str) -> str:
 
 
 def _plainly(released: Released, text: str) -> str:
-    """The text; where the study's result is not credible, without calling any figure an effect."""
-    return text if credible(headline(released)) else EFFECT.sub("difference", text)
+    """The text in the words of reports; where the study's result is not credible, no figure in it is an effect."""
+    said = text.replace("no effect that chance does not explain", "nothing that chance does not explain")
+    return said if credible(headline(released)) else EFFECT.sub("difference", said)
 
 
 def reader_checks(head: Headline, limit: int) -> list[tuple[str, str]]:
@@ -176,7 +178,7 @@ def _result(check: Row) -> str:
 
 
 def _shown(value: float | None) -> str:
-    return "" if value is None else number(value)
+    return "" if value is None else "≈ 0" if 0 < abs(value) < ROUNDING else number(value)
 
 
 # --------------------------------------------------------------------------- what left the data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from evaluation.report.markdown import NOTHING, Table, escape
 from evaluation.report.numbers import listing, number, p_cell
 from evaluation.report.released import Released
-from evaluation.report.sections.checks import status_word
+from evaluation.report.sections.checks import ROUNDING, status_word
 from evaluation.report.words import COMPARISONS, KINDS, OPINIONS, P_VALUE, named, upper_first
 from evaluation.results import Row
 
@@ -59,7 +59,7 @@ def _choice(released: Released, row: Row) -> list[str]:
 
 
 def _number(value: float | None, digits: int = DIGITS) -> str:
-    return "" if value is None else number(value, digits)
+    return "" if value is None else "≈ 0" if 0 < abs(value) < ROUNDING else number(value, digits)
 
 
 def _interval(row: Row) -> str:

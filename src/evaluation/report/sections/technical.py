@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from evaluation.report.headline import options
@@ -11,6 +10,7 @@ from evaluation.report.numbers import MINUS, listing, number, p_cell
 from evaluation.report.released import Released
 from evaluation.report.sections.checks import status_word
 from evaluation.report.words import (
+    CONVENTIONS,
     ESTIMATORS,
     GLOSSARY,
     METHODS,
@@ -26,7 +26,6 @@ from evaluation.report.words import (
 from evaluation.results import MAIN_TERMS, Row
 from evaluation.study.models import Analysis
 
-_CODE, _ID = re.compile(r"`([^`]*)`"), re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
 ORDER = ("att", "att_group", "att_dynamic", "att_calendar", "event", "group", "calendar", "group_time")
 DIGITS = 4
 
@@ -47,7 +46,7 @@ def _method(released: Released, analysis: Analysis) -> list[str]:
         paragraphs(f"{text} It {how}" if how else text),
         _without_result(released, done),
         _listed("Options in force", [f"{named(OPTIONS, k)}: {_option(released, k, v)}" for k, v in chosen]),
-        _conventions(analysis),
+        paragraphs(f"Convention: {CONVENTIONS[analysis.estimator]}") if analysis.estimator in CONVENTIONS else "",
         _listed("Uncertainty", _rules(released, analysis.id)),
     ]
 
@@ -94,16 +93,6 @@ def _rules(released: Released, analysis: str) -> list[str]:
     rows = released.rows("inference", analysis=analysis)
     main = next((t for t in MAIN_TERMS if any(r["term"] == t for r in rows)), None)
     return list(dict.fromkeys(_rule(r) + "." for r in rows if main is None or r["term"] == main))
-
-
-def _conventions(analysis: Analysis) -> str:
-    """The convention of the estimator's figures, as the method states it."""
-    from evaluation.estimators.registry import get, known
-
-    if analysis.estimator not in known():
-        return ""
-    text = _CODE.sub(lambda m: plain(m.group(1)), get(analysis.estimator).conventions)
-    return paragraphs(f"Convention: {_ID.sub(lambda m: plain(m.group()), text)}")
 
 
 def _rule(row: Row) -> str:
