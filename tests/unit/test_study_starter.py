@@ -1,5 +1,7 @@
 """Starter files: complete, commented, and accepted once the data are there."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,10 +65,13 @@ def test_texts_left_as_the_starter_wrote_them_are_warned_about(written):
 def test_every_key_there_is_stands_in_the_starter(written):
     text = written.read_text(encoding="utf-8")
     raw = YAML(typ="safe").load(text)
-    assert set(Study.model_fields) - set(raw) == {"simulation"}
+    assert set(Study.model_fields) - set(raw) == {"simulation", "engine"}
     assert "# simulation: {effect:" in text
     model = PanelDesign if raw["design"]["type"] == "panel" else CohortDesign
-    assert set(raw["design"]) == set(model.model_fields)
+    rare = set(model.model_fields) - set(raw["design"])
+    assert rare <= {"build", "coordinates", "cutoff_km", "second_cluster"}
+    guide = (Path(__file__).parents[2] / "docs" / "study-file.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in guide or f"`design.{key}`" in guide for key in {*rare, "engine"})
     assert set(raw["intervention"]) == {"kind", "name", "description", "comparison", "logic_model"}
 
 

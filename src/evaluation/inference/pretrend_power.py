@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 POINTS = 2**15
 FEW = 2**11  # points by which the answer is looked for first
-NEAR, CLOSE = 1e-3, 1e-10  # relative widths to which it is found by few points, and by all
+ROUGH = 0.01  # how far off the probability by few points may be
+NEAR, CLOSE = 1e-3, 1e-8  # relative widths to which the slope is found by few points, and by all
 PIVOT = 1e-12
 
 
@@ -53,7 +54,7 @@ def detectable_slope(steps: Floats, covariance: Floats, power: float, level: flo
     def short(slope: float, points: int = POINTS) -> float:
         return power - found_probability(slope * drift, correlation, limit, points)
 
-    if short(0.0) <= 0:
+    if short(0.0, FEW) < ROUGH and short(0.0) <= 0:
         raise ValueError(f"the leads cross their limits with probability {power - short(0.0):.2f} without any drift")
     farthest = (limit + 10) / float(np.abs(drift).max())  # ten standard errors beyond the limit of the steepest lead
     near = sign_change(lambda slope: short(slope, FEW), 0.0, farthest, close=NEAR)[1]

@@ -86,14 +86,14 @@ METHODS = {
     "callaway_santanna": "compares each group of adopters, from the period it adopted, with units that had not "
     "adopted, and then averages over groups. Units that already adopted never serve as comparison.",
 }
-CLUSTERED = "standard errors clustered with the factor G/(G − 1) · (N − 1)/(N − K), t distribution with G − 1 degrees of freedom"
-BESIDE = "below 40 clusters, CR2 with Satterthwaite degrees of freedom and the wild cluster bootstrap stand beside"
+CLUSTERED = "standard errors clustered with the factor G/(G − 1) · (N − 1)/(N − K), t distribution (G − 1)"
+BESIDE = "below 40 clusters, CR2 with Satterthwaite degrees of freedom and the wild bootstrap stand beside"
 # How each method's standard errors are reckoned; the pages of docs/methods say it in full.
 CONVENTIONS = {
     "risk_difference": "intervals of shares from the sandwich or binomial variance named below; normal distribution.",
     "kaplan_meier": "Greenwood’s variance; the band on the scale named among the options.",
-    "cox": "variance from the partial likelihood, or the sandwich where clusters or robust errors are asked for; normal "
-    "distribution.",
+    "cox": "variance from the partial likelihood, or the sandwich where clusters or robust errors are asked for; "
+    "normal distribution.",
     "twfe": f"{CLUSTERED}; K counts the coefficient and the periods, unit effects nested in clusters are not counted; "
     f"{BESIDE}.",
     "event_study": f"{CLUSTERED}; K counts coefficients and periods, unit effects nested in clusters are not counted; "
@@ -104,18 +104,19 @@ CONVENTIONS = {
     f"{BESIDE}.",
     "stacked": f"{CLUSTERED}; N counts rows of the stacks, clusters are those of the panel; {BESIDE}.",
     "etwfe": f"{CLUSTERED}; shares of the cells are taken as given; {BESIDE}.",
-    "callaway_santanna": "standard errors from influence functions summed within clusters, without a small-sample factor; "
-    "normal distribution; the uncertainty of the group sizes is included.",
+    "callaway_santanna": "standard errors from influence functions summed within clusters, without a small-sample "
+    "factor; normal distribution; the uncertainty of the group sizes is included.",
     "imputation": "conservative standard errors with averages by adoption group and time since adoption, summed within "
     "clusters, without a small-sample factor; normal distribution.",
     "poisson_did": f"counts need not follow the Poisson distribution; {CLUSTERED}; intervals of the rate ratio and of "
     "events averted come from the log scale; below 40 clusters the cluster jackknife stands beside.",
-    "synthetic_control": "no standard error: the p-value is the place of the gap, after against before adoption, among "
-    "those of all units treated as placebos; the interval holds the constant effects that this test does not reject.",
-    "synthetic_did": "placebo standard errors where an adoption group has one unit, else the jackknife with weights held; "
-    "normal distribution.",
-    "interrupted_time_series": "Newey–West standard errors, or autoregressive errors where asked for; t distribution with "
-    "points less coefficients as degrees of freedom.",
+    "synthetic_control": "no standard error: the p-value is the place of the gap, after against before adoption, "
+    "among those of all units treated as placebos; the interval holds the constant effects that this test does "
+    "not reject.",
+    "synthetic_did": "placebo standard errors where an adoption group has one unit, else the jackknife with weights "
+    "held; normal distribution.",
+    "interrupted_time_series": "Newey–West standard errors, or autoregressive errors where asked for; t distribution "
+    "with points less coefficients as degrees of freedom.",
 }
 TERMS = {
     "att": "Overall effect",

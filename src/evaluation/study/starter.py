@@ -75,6 +75,9 @@ analyses:
       covariates: []
       anticipation: 0         # periods before the start in which units may have reacted already
       base_period: varying    # or universal: all effects relative to the last period before the start
+      panel: true             # false: repeated cross-sections, each unit seen once
+      balance: null           # a number: means over cohorts seen for so many periods after their start
+      window: null            # [first, last] periods since the start that are shown
   # Event study: effects period by period, before and after the start.
   - {id: dynamics, role: secondary, outcome: outcome, estimator: event_study}
   # The classic two-way regression, for comparison; biased when effects differ between early and late starters.

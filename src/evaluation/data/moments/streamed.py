@@ -56,11 +56,12 @@ def _joined(left: Any, batch: Any) -> Any:
 
 def _units(rows: Any, times: Integers) -> tuple[Integers, Floats] | None:
     """Cohorts (n,) and outcomes (n, T) of the units of some rows; None where these are not T rows a unit, in order."""
-    unit, time, cohort, outcome = (_numbers(rows.column(k)) for k in range(4))
+    unit, time, outcome = (_numbers(rows.column(k)) for k in (0, 1, 3))
+    cohort = _begun(rows.column(2))
     if unit is None or time is None or cohort is None or outcome is None or time.dtype.kind == "f":
         return None
     shape = (-1, len(times))
-    unit, time, cohort = unit.reshape(shape), time.reshape(shape), _begun(cohort.reshape(shape))
+    unit, time, cohort = unit.reshape(shape), time.reshape(shape), cohort.reshape(shape)
     constant = (unit[:, 1:] == unit[:, :1]).all() and (cohort[:, 1:] == cohort[:, :1]).all()
     if not constant or not (time == times.astype(time.dtype)).all():
         return None
@@ -75,16 +76,23 @@ def _numbers(column: Any) -> NDArray[Any] | None:
         column = column.dictionary_encode().indices
     if column.null_count or not (types.is_integer(column.type) or types.is_floating(column.type)):
         return None
-    found: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return np.from_dlpack(column)  # without a copy, and without pandas, which `to_numpy` imports
+
+
+def _begun(column: Any) -> NDArray[Any] | None:
+    """First treated periods, 0 = never; None where they are no numbers."""
+    from pyarrow import int8
+
+    known = _numbers(column.drop_null())
+    if known is None:
+        return None
+    if known.dtype.kind == "f":
+        known = np.where(np.isnan(known) | (known == np.inf), 0, known)
+    if not column.null_count:
+        return known
+    found = np.zeros(len(column), known.dtype)
+    found[np.from_dlpack(column.is_valid().cast(int8())) > 0] = known
     return found
-
-
-def _begun(cohort: NDArray[Any]) -> NDArray[Any]:
-    """First treated periods, 0 = never."""
-    if cohort.dtype.kind != "f":
-        return cohort
-    never = np.isnan(cohort) | (cohort == np.inf)
-    return np.where(never, 0, cohort)
 
 
 @dataclass
@@ -140,8 +148,8 @@ class _Sums:
         """The moments, one row a cohort."""
         periods, cohorts = len(self.facts.times), sorted(self.found)
         n = np.array([self.found[g][0] for g in cohorts], dtype=np.int64)
-        totals = np.array([Parts.total(self.found[g][1]) for g in cohorts])  # (J, T)
-        products = np.array([Parts.total(self.found[g][2].transpose(1, 0, 2)) for g in cohorts])  # (J, T, T)
+        totals = np.array([Parts.total(list(self.found[g][1])) for g in cohorts])  # (J, T)
+        products = np.array([Parts.total(list(self.found[g][2].transpose(1, 0, 2))) for g in cohorts])  # (J, T, T)
         found = {(0, 0): n.astype(np.float64)}
         for i in range(periods):
             found[0, 1 + i] = totals[:, i]
