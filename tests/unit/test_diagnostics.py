@@ -113,6 +113,39 @@ def test_a_conclusion_that_rests_on_one_unit_is_said(tmp_path):
     assert {c.status for c in steady.checks} == {"pass"}
 
 
+def test_the_only_treated_unit_cannot_be_left_out_and_that_is_said(tmp_path):
+    frame = simulated(units=12, clusters=12, starts=(4,))
+    frame.loc[frame["unit"] != 11, "cohort"] = 0
+    found = leave_out.leave_out(case(frame, tmp_path), [f"Unit {i}" for i in range(12)])
+    assert check(found.checks, "leave_one_unit").status == "warn"
+    assert "Unit 11" in check(found.checks, "leave_one_unit").message
+    assert [r.group for r in found.sensitivity if r.status == "not_estimable"] == ["Unit 11"]
+
+
+@pytest.mark.parametrize("estimator", ["etwfe", "imputation", "sun_abraham", "stacked"])
+def test_one_treated_cluster_gives_no_standard_error_and_fails_a_check(tmp_path, estimator):
+    frame = simulated(units=12, clusters=12, starts=(4,))
+    frame.loc[frame["unit"] != 11, "cohort"] = 0
+    known = case(frame, tmp_path, estimator)
+    assert known.overall.std_error is None
+    assert known.overall.conf_low is None
+    frame["cohort"] = np.where(frame["cluster"] == 11, frame["cohort"], 0)
+    alone = [c for c in case(frame, tmp_path, "twfe").results.checks if c.check == "few_treated_clusters"]
+    assert alone[0].status == "fail"
+
+
+def test_a_random_placebo_among_few_units_is_compared_in_its_own_standard_errors(tmp_path):
+    # 50 treated and 10 never: chance makes effects among ten units twice as large as in the whole panel.
+    frame = simulated(units=60, clusters=60, starts=(5,), periods=8)
+    frame["cohort"] = np.where(frame["unit"] < 10, 0, 2005)
+    generator = np.random.default_rng(8)
+    frame["y"] = generator.normal(size=len(frame)) + 2.0 * (frame["time"] >= frame["cohort"].replace(0, 9999))
+    known = case(frame, tmp_path)
+    row = placebo.among_never_treated(known).sensitivity[0]
+    assert row.conf_high - row.conf_low > 2 * 1.96 * known.overall.std_error
+    assert row.p_value < 0.05
+
+
 def test_restricting_folded_units_is_folding_restricted_ones(tmp_path):
     frame = simulated(holes=0.2, weights="constant")
     moments = panel_moments(Panel.of(design(weights="weight"), source(frame, tmp_path)), OUTCOME)

@@ -41,13 +41,17 @@ def agreement(main: Answer, others: Sequence[Answer]) -> tuple[Check, ...]:
     furthest = max(d[0] for d in apart)
     if not far:
         many = f"The {len(compared)} other estimators agree" if len(compared) > 1 else "The other estimator agrees"
-        message = f"{many} with the main estimate ({head.estimate:.3g}) within what chance explains."
+        near = "lie" if len(compared) > 1 else "lies"
+        message = (
+            f"{many} with the main estimate ({head.estimate:.3g}): {'they' if len(compared) > 1 else 'it'} {near} "
+            "within 1.96 of its standard errors."
+        )
         return (Check("estimators_agree", "pass", message, term="att", statistic=furthest, threshold=FAR,
                       counts=counts),)  # fmt: skip
     named = "; ".join(f"{a.name}: {o.estimate:.3g}{_why(a)}" for _, a, o in far)
     message = (
         f"{len(far)} of the {len(compared)} other estimators disagree{'s' if len(far) == 1 else ''} with the main "
-        f"estimate ({head.estimate:.3g}) by more than chance explains: {named}."
+        f"estimate ({head.estimate:.3g}) by more than 1.96 of its standard errors: {named}."
     )
     return (Check("estimators_agree", "warn", message, term="att", statistic=furthest, threshold=FAR,
                   counts=counts),)  # fmt: skip

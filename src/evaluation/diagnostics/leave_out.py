@@ -52,9 +52,16 @@ def _cohorts(case: Case) -> Iterator[Sensitivity]:
     inside = (moments.cohort > moments.times[0]) & (moments.cohort <= moments.times[-1])
     treated = np.unique(moments.cohort[inside]).tolist()
     for g in treated if len(treated) > 1 else ():
-        found = _without(case, moments.cohort == g)
-        if found is not None:
-            yield as_row("leave_one_cohort", f"Without the cohort that began in {g}", found, str(g))
+        label = f"Without the cohort that began in {g}"
+        yield _row("leave_one_cohort", label, case, moments.cohort == g, str(g))
+
+
+def _row(kind: str, label: str, case: Case, gone: Mask, group: str) -> Sensitivity:
+    """The effect without some rows; a row that says so where there is none."""
+    found = _without(case, gone)
+    if found is not None:
+        return as_row(kind, label, found, group)
+    return Sensitivity(kind, label, group, status="not_estimable", counts=(int(case.moments.units[gone].sum()),))
 
 
 def _clusters(case: Case, names: Sequence[str]) -> Iterator[Sensitivity]:
@@ -65,16 +72,20 @@ def _clusters(case: Case, names: Sequence[str]) -> Iterator[Sensitivity]:
     if case.moments.cross is not None or not 2 < len(codes) <= MOST_CLUSTERS:
         return
     for code in codes:
-        found = _without(case, case.moments.cluster == code)
-        if found is not None:
-            name = names[code] if names else str(code)
-            yield as_row("leave_one_unit", f"Without {name}", found, name)
+        name = names[code] if names else str(code)
+        yield _row("leave_one_unit", f"Without {name}", case, case.moments.cluster == code, name)
 
 
 def _judged(overall: Estimate, rows: Sequence[Sensitivity], what: str) -> tuple[Check, ...]:
     if not rows:
         return ()
     values = [r.estimate for r in rows if r.estimate is not None]
+    lost = [r for r in rows if r.estimate is None]
+    counts = tuple(sorted({*overall.counts, *(n for r in rows for n in r.counts)}))
+    if lost:
+        first = lost[0].label
+        message = f"{first} there is no answer: the effect rests on {'it' if len(lost) == 1 else 'few'} alone."
+        return (Check(f"leave_one_{what}", "warn", message, term="att", group=lost[0].group, counts=counts),)
     low, high = min(values), max(values)
     turned = [r for r in rows if verdict(r) != verdict(overall)]
     span = f"between {low:.3g} and {high:.3g}"
@@ -88,6 +99,5 @@ def _judged(overall: Estimate, rows: Sequence[Sensitivity], what: str) -> tuple[
             "for one)."
         )
     widest = max(rows, key=lambda r: abs((r.estimate or 0.0) - (overall.estimate or 0.0)))
-    counts = tuple(sorted({*overall.counts, *(n for r in rows for n in r.counts)}))
     return (Check(f"leave_one_{what}", "warn" if turned else "pass", message, term="att", group=widest.group,
                   statistic=widest.estimate, counts=counts),)  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from evaluation.diagnostics.case import Case, as_row, restricted
+from evaluation.diagnostics.reassigned import WITH_PLACEBOS
 from evaluation.errors import NotEstimable
 from evaluation.results import Check, Estimate, ResultSet, Sensitivity
 
@@ -111,33 +112,37 @@ def _on(case: Case, outcome: Outcome) -> Estimate | None:
 def among_never_treated(case: Case) -> ResultSet:
     """Adoption dealt at random among units never treated, again and again: how large chance alone makes the effect.
 
-    The dates are dealt in the proportions in which clusters really adopted. The share of draws with an effect at
-    least as large as the real one is a p-value that does not rest on any formula for standard errors.
+    The dates are dealt in the proportions in which clusters really adopted. Never-treated units are fewer than the
+    whole panel, so that their effects vary more: draws and the real effect are compared in standard errors of their
+    own, and the share of draws at least as large is the p-value.
     """
     import numpy as np
 
     overall, moments = case.overall, case.moments
     never = moments.cohort == 0
     clusters = np.unique(moments.cluster[never])
-    if overall is None or overall.estimate is None or moments.cross is not None or len(clusters) < FEWEST_CLUSTERS:
+    if overall is None or not overall.estimate or not overall.std_error:
+        return ResultSet()
+    if moments.cross is not None or len(clusters) < FEWEST_CLUSTERS or case.estimator.id in WITH_PLACEBOS:
         return ResultSet()
     shares = _shares(moments)
     pool = restricted(moments, np.broadcast_to(never[:, None], moments.counts.shape), moments.cohort)
     if pool is None or not shares:
         return ResultSet()
     generator = np.random.default_rng(SEED)
-    drawn = [e.estimate for _ in range(DRAWS) if (e := case.again(_dealt(pool, shares, generator))) and e.estimate]
+    asked = (case.again(_dealt(pool, shares, generator)) for _ in range(DRAWS))
+    drawn = [(e.estimate, e.std_error) for e in asked if e is not None and e.estimate is not None and e.std_error]
     if len(drawn) < DRAWS // 2:
         return ResultSet()
-    effects = np.array(drawn)
-    extreme = int((np.abs(effects) >= abs(overall.estimate)).sum())
+    effects, errors = np.array(drawn, dtype=np.float64).T
+    extreme = int((np.abs(effects / errors) >= abs(overall.estimate / overall.std_error)).sum())
     low, high = np.quantile(effects, [0.025, 0.975])
     row = Sensitivity(
         "placebo_never_treated",
         f"Adoption dealt at random among units never treated, {len(drawn)} times",
         estimate=float(effects.mean()), conf_low=float(low), conf_high=float(high),
         p_value=(1 + extreme) / (1 + len(drawn)),
-        method="middle 95 % of the random draws; p-value = share of draws at least as large as the effect",
+        method="middle 95 % of the random draws; p-value = share of draws at least as large, in standard errors",
         counts=overall.counts)  # fmt: skip
     return ResultSet(sensitivity=(row,))
 

@@ -110,7 +110,8 @@ class CellReport:
         shares = self.shares(cells)
         if shares.any():
             rows = self.cells.rows(cells & self.known)
-            return self.found.figure(term, ESTIMANDS[term], shares, rows, what=_named(term, **key), **key)
+            what = _named(term, **key)
+            return self.found.figure(term, ESTIMANDS[term], shares, rows, what=what, saturated=True, **key)
         behind = counts_of(self.found.moments, self.cells.rows(cells))["counts"]
         reason = next((self.reasons[k] for k in cells.nonzero()[0].tolist() if k in self.reasons), UNKNOWN)
         estimate, check = not_estimable(term, ESTIMANDS[term], reason, behind, **key)

@@ -49,6 +49,15 @@ def counts_of(moments: PanelMoments, treated: Mask) -> dict[str, Any]:
     }
 
 
+def one_treated_cluster(moments: PanelMoments) -> bool:
+    """Whether all treated units lie in one cluster.
+
+    Where treated cells are fitted one by one, nothing is left over then that uncertainty could be reckoned from.
+    """
+    inside = (moments.cohort != 0) & (moments.cohort <= moments.times[-1])
+    return moments.clusters_among(inside) == 1
+
+
 def single_cluster(moments: PanelMoments, rows: Mask, what: str, **key: Any) -> tuple[Check, ...]:
     """A warning where the treated `rows` (R,) that a figure rests on lie in one cluster: how they vary is not seen."""
     if moments.clusters_among(rows) > 1:

@@ -79,5 +79,6 @@ def few_treated_clusters(moments: PanelMoments, treated: Mask) -> tuple[Check, .
         "inference over who was treated and, for few treated units, a synthetic control or synthetic "
         "difference-in-differences with its placebos."
     )
-    return (Check("few_treated_clusters", "warn", message, term="att", statistic=number, threshold=FEW_TREATED,
-                  counts=(number,)),)  # fmt: skip
+    alone = number == 1
+    return (Check("few_treated_clusters", "fail" if alone else "warn", message, term="att", statistic=number,
+                  threshold=FEW_TREATED, counts=(number,)),)  # fmt: skip

@@ -129,5 +129,6 @@ def _few_treated(report: Report) -> tuple[Check, ...]:
         "effect: its interval reflects too little of what chance can do, whatever rule is used. What remains valid is "
         "randomisation inference over who was treated and, for few treated units, a synthetic control."
     )
-    return (Check("few_treated_clusters", "warn", message, term="att", statistic=number, threshold=FEW_TREATED,
-                  counts=(number,)),)  # fmt: skip
+    alone = number == 1
+    return (Check("few_treated_clusters", "fail" if alone else "warn", message, term="att", statistic=number,
+                  threshold=FEW_TREATED, counts=(number,)),)  # fmt: skip

@@ -120,7 +120,10 @@ class Regression:
         variance = weights[used] @ self.fit.covariance[np.ix_(used, used)] @ weights[used]
         return standard_errors(np.atleast_2d(variance), self.moments.spread)[0]
 
-    def figure(self, term: str, estimand: str, weights: Floats, treated: Mask, *, what: str = "", **key: Any) -> Made:
+    def figure(
+        self, term: str, estimand: str, weights: Floats, treated: Mask, *, what: str = "", saturated: bool = False,
+        **key: Any,
+    ) -> Made:  # fmt: skip
         """The figure `weights` (P,) · coefficients with its interval, alternatives and warnings.
 
         Parameters
@@ -131,12 +134,15 @@ class Regression:
             Rows of the moments (R,) that are the treated units behind the figure: counts and warnings follow them.
         what
             How a warning names the figure ("The coefficient at 2 periods since adoption"); by default "The effect".
+        saturated
+            Whether treated cells are fitted one by one: where all lie in one cluster there is no standard error.
         **key
             Further fields of the estimate: `group`, `time`, `scale`, or counts that replace the ones reckoned here.
         """
-        from evaluation.estimators._did import counts_of
+        from evaluation.estimators._did import counts_of, one_treated_cluster
 
-        error = self.std_error(weights)
+        alone = saturated and one_treated_cluster(self.moments)
+        error = None if alone else self.std_error(weights)
         counts = {**counts_of(self.moments, treated), **key}
         estimate, headline = self.rule.figure(term, estimand, self.value(weights), error, **counts)
         beside = self._alternatives(estimate, weights) if error else ()

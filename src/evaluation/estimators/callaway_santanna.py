@@ -123,11 +123,12 @@ class CallawaySantAnna(PanelEstimator):
 
     def _report(self, moments: PanelMoments, *, after: bool = False) -> Report:
         """The group-time effects; with `after` those from adoption on alone."""
-        from evaluation.estimators._did import without_always_treated
+        from evaluation.estimators._did import require_variation, without_always_treated
         from evaluation.estimators._group_time import Events, Report
         from evaluation.inference.group_time import comparisons
         from evaluation.inference.rule import Rule
 
+        require_variation(moments)
         moments = without_always_treated(moments, self.anticipation)
         self._comparable(moments)
         cells = comparisons(moments, self.control_group, self.base_period, self.anticipation)

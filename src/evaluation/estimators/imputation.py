@@ -216,8 +216,9 @@ class _Report:
         return counts | {"n_obs": counts["n_obs"] - lost}
 
     def _row(self, target: _Target, value: float, error: float | None) -> Made:
-        from evaluation.estimators._did import single_cluster
+        from evaluation.estimators._did import one_treated_cluster, single_cluster
 
+        error = None if one_treated_cluster(self.found.moments) else error
         row, how = self.rule.figure(
             target.term, ESTIMANDS[target.term], value, error, **target.key, **self._counts(target)
         )
@@ -242,7 +243,7 @@ class _Report:
         from evaluation.inference.imputation import means
 
         value = made.estimate.estimate
-        if value is None:
+        if value is None or made.estimate.std_error is None:
             return made
         centre = np.full(target.cells.shape, value)
         (error,) = self._errors(means(self.found, target.cells[None], around=centre))

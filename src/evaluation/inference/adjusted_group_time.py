@@ -130,7 +130,9 @@ class _Data:
                 errors = fit.of_treated(self.side(inside + rows.start, shared.period), cluster[inside])
                 found[np.ix_(cluster[inside][cluster_starts(cluster[inside])], shared.cells)] += errors
             if outside.size:
-                found[np.ix_(cluster[outside][cluster_starts(cluster[outside])], shared.cells)] += fit.of_controls(control, cluster[outside])
+                found[np.ix_(cluster[outside][cluster_starts(cluster[outside])], shared.cells)] += fit.of_controls(
+                    control, cluster[outside]
+                )
         found[:, self.size :] = share_influence(self.moments, self.weight, self.cohorts, rows, starts)
         return found
 
