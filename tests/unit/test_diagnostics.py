@@ -11,7 +11,7 @@ from evaluation.data.moments import folded, panel_moments
 from evaluation.data.panel import Panel
 from evaluation.diagnostics import leave_out, placebo, reporting, second_designs, second_opinion
 from evaluation.diagnostics.agreement import Answer, agreement
-from evaluation.diagnostics.case import Case, restricted
+from evaluation.diagnostics.case import Case
 from evaluation.diagnostics.drift import drift, slope
 from evaluation.errors import NotEstimable
 from evaluation.estimators.registry import get
@@ -152,7 +152,7 @@ def test_restricting_folded_units_is_folding_restricted_ones(tmp_path):
     together = folded(moments)
     for whole in (moments, together):
         keep = whole.times < np.where(whole.cohort == 0, 9999, whole.cohort)[:, None]
-        cut = restricted(whole, keep, whole.cohort)
+        cut = whole.restricted(keep, whole.cohort)
         found = get("callaway_santanna")().estimate(replace(cut, cohort=np.where(cut.cohort == 2005, 2003, 0)), OUTCOME)
         answer = overall(found)
         if whole is moments:

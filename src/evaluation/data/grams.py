@@ -17,6 +17,7 @@ import numpy as np
 from evaluation.data.engine import connect
 from evaluation.data.gram_scan import Scan, SecondPass, fetched
 from evaluation.data.moments import PanelMoments
+from evaluation.data.moments.model import left_of
 from evaluation.errors import NotEstimable
 from evaluation.results import FlowStep
 
@@ -84,24 +85,12 @@ class GramMoments(PanelMoments):
     def restricted(self, keep: Mask, cohort: Integers) -> GramMoments | None:
         """These moments with the cells `keep` (R, T) alone and other cohorts (R,); None where no cell is left."""
         self.require_whole()
-        seen = keep & self.observed
-        rows, periods = np.asarray(seen.any(axis=1)), np.asarray(seen.any(axis=0))
-        if not rows.any():
+        left, seen = super().restricted(keep, cohort), np.asarray(keep & self.observed)
+        if left is None:
             return None
-        at = np.ix_(rows, periods)
-        cells = seen[at]
-        return replace(
-            self,
-            times=self.times[periods],
-            cluster=self.cluster[rows],
-            cohort=cohort[rows],
-            units=self.units[rows],
-            counts=np.where(cells, self.counts[at], 0),
-            weights=np.where(cells, self.weights[at], 0.0),
-            sums=np.where(cells, self.sums[at], 0.0),
-            grams=self.grams.picked(rows, periods, cells),
-            flow=(),
-        )
+        rows, periods = left_of(seen)
+        grams = self.grams.picked(rows, periods, seen[np.ix_(rows, periods)])
+        return cast("GramMoments", replace(left, grams=grams))  # type: ignore[call-arg]
 
     def require_whole(self) -> None:
         """Raise NotEstimable where cells were cut out of the moments but not of the cross-products."""

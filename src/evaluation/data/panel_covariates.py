@@ -15,6 +15,7 @@ import numpy as np
 from evaluation.data.engine import connect
 from evaluation.data.gram_scan import Scan
 from evaluation.data.moments import PanelMoments
+from evaluation.data.moments.model import left_of
 from evaluation.errors import NotEstimable
 from evaluation.results import FlowStep
 
@@ -69,24 +70,8 @@ class CovariateMoments(PanelMoments):
 
     def restricted(self, keep: Mask, cohort: Integers) -> CovariateMoments | None:
         """These moments with the cells `keep` (R, T) alone and other cohorts (R,); None where no cell is left."""
-        seen = keep & self.observed
-        rows, periods = np.asarray(seen.any(axis=1)), np.asarray(seen.any(axis=0))
-        if not rows.any():
-            return None
-        at = np.ix_(rows, periods)
-        cells = seen[at]
-        left = replace(
-            self,
-            times=self.times[periods],
-            cluster=self.cluster[rows],
-            cohort=cohort[rows],
-            units=self.units[rows],
-            counts=np.where(cells, self.counts[at], 0),
-            weights=np.where(cells, self.weights[at], 0.0),
-            sums=np.where(cells, self.sums[at], 0.0),
-            flow=(),
-        )
-        return self._aligned(left, rows, periods)
+        left = super().restricted(keep, cohort)
+        return None if left is None else self._aligned(left, *left_of(np.asarray(keep & self.observed)))
 
     def _aligned(self, left: PanelMoments, rows: Mask, periods: Mask) -> CovariateMoments:
         self.require_whole()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from evaluation.errors import NotEstimable
 from evaluation.estimators.base import PanelEstimator
@@ -11,7 +11,7 @@ from evaluation.results import Estimate, ResultSet, Sensitivity
 from evaluation.study.models import Outcome, PanelDesign
 
 if TYPE_CHECKING:
-    from evaluation.data.moments import Integers, Mask, PanelMoments
+    from evaluation.data.moments import PanelMoments
     from evaluation.data.panel import Panel
 
 
@@ -43,46 +43,6 @@ class Case:
             return (estimator or self.estimator).overall(moments, self.outcome)
         except NotEstimable:
             return None
-
-
-@runtime_checkable
-class Restrictable(Protocol):
-    """Moments with parts of their own (covariates), which must be cut along with the sums."""
-
-    def restricted(self, keep: Mask, cohort: Integers) -> PanelMoments | None:
-        """The cells `keep` (R, T) alone, with other cohorts (R,); None where no cell is left."""
-
-
-def restricted(moments: PanelMoments, keep: Mask, cohort: Integers) -> PanelMoments | None:
-    """These moments with the cells `keep` (R, T) alone and other cohorts (R,); None where no cell is left."""
-    import numpy as np
-
-    if isinstance(moments, Restrictable):  # moments that hold more than sums know how to cut that too
-        return moments.restricted(keep, cohort)
-    seen = keep & moments.observed
-    rows, periods = seen.any(axis=1), seen.any(axis=0)
-    if not rows.any():
-        return None
-    at = np.ix_(rows, periods)
-    cells = seen[at]
-    cross = None
-    if moments.cross is not None:
-        both = np.concatenate([np.ones((len(seen), 1), dtype=np.bool_), seen], axis=1)
-        whole = moments.cross * both[:, :, None] * both[:, None, :]
-        held = np.r_[True, periods]
-        cross = whole[np.ix_(rows, held, held)]
-    return replace(
-        moments,
-        times=moments.times[periods],
-        cluster=moments.cluster[rows],
-        cohort=cohort[rows],
-        units=moments.units[rows],
-        counts=np.where(cells, moments.counts[at], 0),
-        weights=np.where(cells, moments.weights[at], 0.0),
-        sums=np.where(cells, moments.sums[at], 0.0),
-        cross=cross,
-        flow=(),
-    )
 
 
 def verdict(row: Estimate | Sensitivity) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evaluation.diagnostics.case import Case, as_row, restricted, verdict
+from evaluation.diagnostics.case import Case, as_row, verdict
+from evaluation.diagnostics.reassigned import WITH_PLACEBOS
 from evaluation.results import Check, Estimate, ResultSet, Sensitivity
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _without(case: Case, gone: Mask) -> Estimate | None:
     import numpy as np
 
     keep = np.broadcast_to(~gone[:, None], case.moments.counts.shape)
-    left = restricted(case.moments, keep, case.moments.cohort)
+    left = case.moments.restricted(keep, case.moments.cohort)
     found = None if left is None else case.again(left)
     if found is None:
         return None
@@ -73,7 +74,9 @@ def _clusters(case: Case, names: Sequence[str]) -> Iterator[Sensitivity]:
         return
     for code in codes:
         name = names[code] if names else str(code)
-        yield _row("leave_one_unit", f"Without {name}", case, case.moments.cluster == code, name)
+        row = _row("leave_one_unit", f"Without {name}", case, case.moments.cluster == code, name)
+        if row.status == "ok" or case.estimator.id not in WITH_PLACEBOS:  # these are about the one unit that is treated
+            yield row
 
 
 def _judged(overall: Estimate, rows: Sequence[Sensitivity], what: str) -> tuple[Check, ...]:
@@ -83,8 +86,7 @@ def _judged(overall: Estimate, rows: Sequence[Sensitivity], what: str) -> tuple[
     lost = [r for r in rows if r.estimate is None]
     counts = tuple(sorted({*overall.counts, *(n for r in rows for n in r.counts)}))
     if lost:
-        first = lost[0].label
-        message = f"{first} there is no answer: the effect rests on {'it' if len(lost) == 1 else 'few'} alone."
+        message = f"{lost[0].label} there is no answer: the effect rests on {'it' if len(lost) == 1 else 'few'} alone."
         return (Check(f"leave_one_{what}", "warn", message, term="att", group=lost[0].group, counts=counts),)
     low, high = min(values), max(values)
     turned = [r for r in rows if verdict(r) != verdict(overall)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from evaluation.diagnostics.case import Case, as_row, restricted
+from evaluation.diagnostics.case import Case, as_row
 from evaluation.diagnostics.reassigned import WITH_PLACEBOS
 from evaluation.errors import NotEstimable
 from evaluation.results import Check, Estimate, ResultSet, Sensitivity
@@ -44,7 +44,7 @@ def _moved(case: Case, shift: int) -> Estimate | None:
     early = adopts & (cohort - case.anticipation - shift - case.anticipation <= moments.times[0])
     moved = cohort.copy()
     moved[adopts] -= shift + case.anticipation
-    placebo = restricted(moments, keep & ~early[:, None], moved)
+    placebo = moments.restricted(keep & ~early[:, None], moved)
     return None if placebo is None or not (placebo.cohort != 0).any() else case.again(placebo)
 
 
@@ -126,7 +126,7 @@ def among_never_treated(case: Case) -> ResultSet:
     if moments.cross is not None or len(clusters) < FEWEST_CLUSTERS or case.estimator.id in WITH_PLACEBOS:
         return ResultSet()
     shares = _shares(moments)
-    pool = restricted(moments, np.broadcast_to(never[:, None], moments.counts.shape), moments.cohort)
+    pool = moments.restricted(np.broadcast_to(never[:, None], moments.counts.shape), moments.cohort)
     if pool is None or not shares:
         return ResultSet()
     generator = np.random.default_rng(SEED)

@@ -38,23 +38,9 @@ class CovariateMoments(PanelMoments):
     def restricted(self, keep: Mask, cohort: Integers) -> CovariateMoments | None:
         """These moments with the cells `keep` (R, T) alone and other cohorts (R,); None where no cell is left."""
         self.require_whole()
-        seen = keep & self.observed
-        rows, periods = np.asarray(seen.any(axis=1)), np.asarray(seen.any(axis=0))
-        if not rows.any():
-            return None
-        at = np.ix_(rows, periods)
-        return replace(
-            self,
-            times=self.times[periods],
-            cluster=self.cluster[rows],
-            cohort=cohort[rows],
-            units=self.units[rows],
-            counts=np.where(seen[at], self.counts[at], 0),
-            weights=np.where(seen[at], self.weights[at], 0.0),
-            sums=np.where(seen[at], self.sums[at], 0.0),
-            covariates=self.covariates[rows],
-            flow=(),
-        )
+        left = cast("CovariateMoments | None", super().restricted(keep, cohort))
+        rows = (keep & self.observed).any(axis=1)
+        return None if left is None else replace(left, covariates=self.covariates[rows])
 
     def require_whole(self) -> None:
         """Raise NotEstimable where units were cut out of the moments but not of the covariates."""

@@ -151,7 +151,7 @@ def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progres
     profile = study.disclosure.profile
     people = not isinstance(study.design, PanelDesign) or study.design.units_are == "people"
     released = release(study.study, full, profile, people=people)
-    seed = study.simulation.seed if study.simulation else None  # no analysis draws random numbers
+    seed = study.simulation.seed if study.simulation else None  # other draws have fixed seeds
     planted = study.simulation.effect if study.simulation else plan.source.planted
     folder = save(
         out / study.study,

@@ -79,6 +79,35 @@ class PanelMoments:
             flow=(*self.flow, FlowStep(step, reason, "unit", dropped, self.n_units - dropped)),
         )
 
+    def restricted(self, keep: Mask, cohort: Integers) -> PanelMoments | None:
+        """These moments with the cells `keep` (R, T) alone and other cohorts (R,); None where no cell is left."""
+        seen = np.asarray(keep & self.observed)
+        rows, periods = left_of(seen)
+        if not rows.any():
+            return None
+        at = np.ix_(rows, periods)
+        cells, cross = seen[at], self.cross
+        if cross is not None:
+            both = np.concatenate([np.ones((len(seen), 1), dtype=np.bool_), seen], axis=1)
+            cross = picked(cross * both[:, :, None] * both[:, None, :], rows, periods)
+        return replace(
+            self,
+            times=self.times[periods],
+            cluster=self.cluster[rows],
+            cohort=cohort[rows],
+            units=self.units[rows],
+            counts=np.where(cells, self.counts[at], 0),
+            weights=np.where(cells, self.weights[at], 0.0),
+            sums=np.where(cells, self.sums[at], 0.0),
+            cross=cross,
+            flow=(),
+        )
+
+
+def left_of(cells: Mask) -> tuple[Mask, Mask]:
+    """Rows (R,) and periods (T,) with any of some cells (R, T)."""
+    return np.asarray(cells.any(axis=1)), np.asarray(cells.any(axis=0))
+
 
 def picked(cross: Floats | None, rows: Mask, periods: Mask) -> Floats | None:
     """Cross-products of some rows and periods."""
