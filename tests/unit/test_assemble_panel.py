@@ -232,3 +232,44 @@ def test_the_same_tables_give_the_same_bytes_in_any_order(tmp_path):
     built(tmp_path / "b", {n: f.sample(frac=1, random_state=1) for n, f in FRAMES.items()})
     first, second = ((tmp_path / x / "out" / "panel.parquet").read_bytes() for x in "ab")
     assert first == second
+
+
+def test_codes_written_as_floats_or_with_blanks_are_the_same_units(tmp_path):
+    number = {"A": 1, "B": 2, "C": 3, "D": 4}
+    frames = {name: f.assign(county=f["county"].map(number).astype("Int64")) for name, f in FRAMES.items()}
+    frames["adoption"] = frames["adoption"].assign(county=[1.0, 2.0])  # as pandas writes a column with a gap
+    frames["reporting"] = frames["reporting"].assign(county=[" 1", "2 ", "3", "4"])
+    frame, _ = built(tmp_path, frames)
+    assert frame.groupby("county")["joined"].first().to_dict() == {"1": 4, "2": 6, "3": 0, "4": 0}
+
+
+def test_an_adopter_that_no_other_table_knows_is_refused(tmp_path):
+    problems = refused(tmp_path, "no other table knows: Aa", frames={"adoption": ADOPTIONS.assign(county=["Aa", "B"])})
+    assert problems[0].key == "design.build.adoption"
+
+
+def test_complete_coverage_makes_zeros_of_units_without_any_event(tmp_path):
+    about = pd.DataFrame({"county": ["A", "B", "C", "D"], "state": list("XXYY")})
+    frame, _ = built(
+        tmp_path, {"about": about}, coverage="complete", attributes={"table": "about", "columns": ["state"]}
+    )
+    assert outcomes(frame, "D") == [0] * 6
+
+
+def test_one_unit_that_began_again_does_not_excuse_another_that_ended(tmp_path):
+    spells = pd.DataFrame({"county": ["A", "A", "B"], "start": [day("2020-02-01"), day("2020-05-01"), day("2020-03-01")],
+                           "end": [day("2020-03-31"), None, day("2020-04-30")]})  # fmt: skip
+    problems = refused(tmp_path, "ended within the panel: B", frames={"adoption": spells},
+                       adoption=WITH_END | {"again": "from_first"})  # fmt: skip
+    assert len(problems) == 1
+
+
+def test_moments_with_a_time_zone_are_no_days(tmp_path):
+    zoned = EVENTS.assign(died=pd.to_datetime(EVENTS["died"]).dt.tz_localize("America/New_York"))
+    refused(tmp_path, "time zone", frames={"deaths": zoned})
+
+
+@pytest.mark.parametrize("name", ["u", "k", "cohort", "set_aside", "deaths"])
+def test_names_that_would_clash_are_refused(tmp_path, name):
+    about = pd.DataFrame({"county": ["A", "B", "C", "D"], name: [1, 2, 3, 4]})
+    refused(tmp_path, "name", frames={"about": about}, attributes={"table": "about", "columns": [name]})

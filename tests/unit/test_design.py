@@ -113,3 +113,26 @@ def test_a_plan_with_nothing_to_rest_on_says_what_to_add(study, capsys):
 def test_wrong_usage(study):
     assert call(["design", "plan", "--power", "1.2"]) == 2
     assert call(["design", "plan", "--draws", "5"]) == 2
+
+
+def test_treated_outcomes_are_never_read_not_even_of_units_treated_all_along(tmp_path):
+    outcomes, cohort, cluster = drawn(units=200)
+    cohort = np.where(np.arange(200) < 4, 1, cohort)
+    before = before_adoption(Panel.of(design(), source(long(outcomes, cohort, cluster), tmp_path)), OUTCOME)[1]
+    outcomes[:4] *= 100
+    after = before_adoption(Panel.of(design(), source(long(outcomes, cohort, cluster), tmp_path)), OUTCOME)[1]
+    assert (before.of_unit, before.carry) == (after.of_unit, after.carry)
+
+
+def test_periods_of_anticipation_are_not_read(tmp_path):
+    outcomes, cohort, cluster = drawn(units=40)
+    panel = Panel.of(design(), source(long(outcomes, cohort, cluster), tmp_path))
+    assert before_adoption(panel, OUTCOME, 3)[2] == list(range(1, 10))
+
+
+@pytest.mark.parametrize("estimator", ["synthetic_control", "synthetic_did", "interrupted_time_series", "poisson_did"])
+def test_methods_that_read_more_than_the_outcome_are_said_not_to_be_covered(study, capsys, estimator):
+    text = STUDY.replace("callaway_santanna}", f"{estimator}}}") + "simulation: {effect: -0.5, size: 40, periods: 12}\n"
+    study.write_text(text)
+    assert call(["design", "plan", "--draws", "100"]) == 1
+    assert f"Power of {estimator} is not reckoned" in capsys.readouterr().err

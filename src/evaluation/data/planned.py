@@ -71,8 +71,10 @@ class Planned:
         return cls(times, cohort[order], codes[order])
 
 
-def before_adoption(panel: Panel, outcome: Outcome) -> tuple[Planned, Variation, list[int]]:
+def before_adoption(panel: Panel, outcome: Outcome, ahead: int = 0) -> tuple[Planned, Variation, list[int]]:
     """The panel's plan, how its outcome varies before the first adoption, and the periods that were read.
+
+    Periods within `ahead` of the first adoption, which treatment may touch already, are not read.
 
     Raises
     ------
@@ -90,7 +92,7 @@ def before_adoption(panel: Panel, outcome: Outcome) -> tuple[Planned, Variation,
     starts = cohort[(cohort > times[0]) & (cohort <= times[-1])]
     if not starts.size:
         raise NotEstimable("No unit starts treatment within the periods of the data.")
-    early = [t for t in times if t < starts.min()]
+    early = [t for t in times if t < starts.min() - ahead]
     if len(early) < FEWEST_PERIODS:
         raise NotEstimable(
             f"Only {len(early)} periods come before the first adoption, and {FEWEST_PERIODS} are needed to see how the "
@@ -98,13 +100,13 @@ def before_adoption(panel: Panel, outcome: Outcome) -> tuple[Planned, Variation,
         )
     cells = panel.source.arrays(
         f"SELECT r, t - {times[0]} AS k, y FROM (SELECT dense_rank() OVER (ORDER BY u) - 1 AS r, t, y FROM ({rows})) "
-        f"WHERE t < {int(starts.min())} AND y IS NOT NULL ORDER BY r, k"
+        f"WHERE t < {int(starts.min()) - ahead} AND y IS NOT NULL ORDER BY r, k"
     )
     wide = np.full((len(units), early[-1] - times[0] + 1), np.nan)
     wide[np.asarray(cells["r"]), np.asarray(cells["k"])] = np.asarray(cells["y"], dtype=np.float64)
-    whole = np.isfinite(wide[:, [t - times[0] for t in early]]).all(axis=1)
+    always = (cohort != 0) & (cohort <= times[0])  # treated all along: what they did is no guide, and no secret to open
+    whole = np.isfinite(wide[:, [t - times[0] for t in early]]).all(axis=1) & ~always
     variation = _variation(wide[whole][:, [t - times[0] for t in early]], cluster[whole])
-    always = (cohort != 0) & (cohort <= times[0])
     return Planned.of(np.array(times), cohort[~always], cluster[~always]), variation, early
 
 

@@ -162,8 +162,11 @@ def _targets(events: EventCourse) -> list[_Target]:
 
 
 def _down(value: float) -> str:
-    """Two decimals, rounded down: a breakdown value must not look larger than it is."""
-    return f"{math.floor(value * 100) / 100:g}"
+    """Two digits, rounded down: a breakdown value must not look larger than it is."""
+    if value <= 0:
+        return "0"
+    scale = 10.0 ** (1 - math.floor(math.log10(value)))
+    return f"{math.floor(value * scale) / scale:.2g}"
 
 
 def _verdict(broken: float | None, subject: str) -> tuple[Literal["pass", "warn", "info"], str]:

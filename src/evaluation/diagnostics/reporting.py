@@ -29,10 +29,18 @@ def reporting(moments: PanelMoments, places: bool) -> tuple[Check, ...]:
 
 
 def _observed(moments: PanelMoments, rows: Mask) -> Floats:
-    """Units observed by period (T,)."""
+    """Units observed by period (T,).
+
+    The period before a cohort's first full one is often empty on purpose (treated in part): it is taken as its
+    neighbours are.
+    """
     import numpy as np
 
-    found: Floats = (moments.units[rows][:, None] * moments.observed[rows]).sum(axis=0).astype(np.float64)
+    seen = moments.observed[rows].copy()
+    row, period = np.nonzero(moments.times == (moments.cohort[rows] - 1)[:, None])
+    before = np.maximum(period - 1, 0)
+    seen[row, period] |= seen[row, before]
+    found: Floats = (moments.units[rows][:, None] * seen).sum(axis=0).astype(np.float64)
     return found
 
 

@@ -77,6 +77,8 @@ def _suppress(done: Released, full: Tables, profile: Profile, people: bool) -> N
     rows["series"] = rules.series(rows["series"], profile, people)
     if people:
         _protect_people(rows, profile)
+    else:
+        rows.update(rules.of_places(rows, profile))
     done.n_suppressed = {name: _changed(full[name], rows[name]) for name in rows if name != "curve"}
     done.n_suppressed["curve"] = max(0, len(full["curve"]) - len(rows["curve"]))
     rows["diagnostics"] = rows["diagnostics"] + rules.unreliable(rows["estimates"], profile)

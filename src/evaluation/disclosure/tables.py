@@ -5,7 +5,7 @@ Every function takes a table's rows, which may carry the private column `_counts
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import groupby, pairwise
 
 from evaluation.disclosure.profiles import Profile
@@ -16,6 +16,7 @@ ALL_HIDDEN = "Every figure is hidden by disclosure control."
 ADJUSTED = "adjustment over"  # in the method of p-values adjusted over several outcomes
 WEIGHTED = "decomposition"
 TOGETHER = ("leave_one_cohort", "leave_one_unit", WEIGHTED)
+BY_PERIOD = ("event", "calendar", "group_time")  # terms of which single rows can rest on single cohorts
 SIZES = ("n_obs", "n_units", "n_treated_units", "n_clusters")
 
 
@@ -86,10 +87,12 @@ def estimates(rows: list[Row], profile: Profile, unsafe: Collection[tuple[str, f
     """
     windows = _small_windows(rows, profile) | _close_windows(rows, profile) | set(unsafe)
     cohorts = _small_cohorts(rows, profile)
+    partly = {analysis for analysis, _ in cohorts}  # a mean by period or event time can rest on the hidden ones alone
 
     def hidden(row: Row) -> bool:
         in_window = row["scale"] == "risk" and (row["outcome"], row["time"]) in windows
-        return in_window or (row["analysis"], row["group"]) in cohorts or _small(row, profile)
+        in_part = row["analysis"] in partly and row["term"] in BY_PERIOD
+        return in_window or in_part or (row["analysis"], row["group"]) in cohorts or _small(row, profile)
 
     return [blank(r, "estimates") if hidden(r) else r for r in rows]
 
@@ -102,8 +105,9 @@ def close_sizes(rows: list[Row], profile: Profile) -> bool:
 
 
 def without_sizes(rows: list[Row], keep: Collection[str]) -> list[Row]:
-    """Rows of the analyses not in `keep` without their numbers of people."""
-    return [r if r["analysis"] in keep else {**r, **{n: None for n in SIZES if n in r}} for r in rows]
+    """Rows of the analyses not in `keep` without their numbers of people, and what follows from them."""
+    gone = (*SIZES, "df", "small_sample_factor")
+    return [r if r["analysis"] in keep else {**r, **{n: None for n in gone if n in r}} for r in rows]
 
 
 def followers(rows: list[Row], table: str, gone: list[Row]) -> list[Row]:
@@ -272,10 +276,61 @@ def series(rows: list[Row], profile: Profile, people: bool) -> list[Row]:
     def place(row: Row) -> tuple[object, ...]:
         return (row["outcome"], row["time"], row["group"])
 
-    hidden = {place(r) for r in rows if small(r)}
-    for outcome, time in sorted({(o, t) for o, t, g in hidden if str(g).startswith("cohort:")}):
-        cohorts = [r for r in rows if (r["outcome"], r["time"]) == (outcome, time) and r["group"].startswith("cohort:")]
-        others = sorted((r["n_units"] or 0, r["group"]) for r in cohorts if place(r) not in hidden)
-        if others and len(cohorts) - len(others) == 1:
-            hidden.add((outcome, time, others[0][1]))
-    return [blank(r, "series") if place(r) in hidden else r for r in rows]
+    hidden = {place(r) for r in rows if small(r)} | _of_cohorts(rows, small)
+    shown = [blank(r, "series") if place(r) in hidden else r for r in rows]
+    return _without_small_changes(shown, profile) if people else shown
+
+
+def _of_cohorts(rows: list[Row], small: Callable[[Row], bool]) -> set[tuple[object, ...]]:
+    """Places of every cohort that is small in some period, in all periods, and where it is alone of the next larger:
+    another choice in another period would give one of them away."""
+    found: set[tuple[object, ...]] = set()
+    for outcome in dict.fromkeys(r["outcome"] for r in rows):
+        cohorts = [r for r in rows if r["outcome"] == outcome and str(r["group"]).startswith("cohort:")]
+        hidden = {r["group"] for r in cohorts if small(r)}
+        others = sorted((r["n_units"] or 0, r["group"]) for r in cohorts if r["group"] not in hidden)
+        if len(hidden) == 1 and others:
+            hidden.add(others[0][1])
+        found |= {(outcome, r["time"], r["group"]) for r in cohorts if r["group"] in hidden}
+    return found
+
+
+def _without_small_changes(rows: list[Row], profile: Profile) -> list[Row]:
+    """Groups whose number of people changes by a few from one period to another, without their numbers."""
+    sizes: dict[tuple[object, object], set[int]] = {}
+    for r in rows:
+        if r["n_units"] is not None:
+            sizes.setdefault((r["outcome"], r["group"]), set()).add(r["n_units"])
+    close = {k for k, n in sizes.items() if any(profile.hides(b - a) for a, b in pairwise(sorted(n)))}
+    return [{**r, "n_units": None} if (r["outcome"], r["group"]) in close else r for r in rows]
+
+
+def of_places(rows: dict[str, list[Row]], profile: Profile) -> dict[str, list[Row]]:
+    """Tables of a panel of places of which an event count is hidden in the series.
+
+    The overall effects stay. Rows by cohort, period or event time, and the effect with one left out, would with the
+    other groups' means give the count away.
+    """
+    outcomes = {r["outcome"] for r in rows["series"] if r["status"] == "suppressed"}
+    analyses = {r["analysis"] for r in rows["analyses"] if r["outcome"] in outcomes}
+
+    def told(row: Row) -> bool:
+        return row["analysis"] in analyses and row["term"] in (*BY_PERIOD, "group", "gap", "mean")
+
+    done = dict(rows)
+    done["estimates"] = [blank(r, "estimates") if told(r) else r for r in rows["estimates"]]
+    gone = [r for r in done["estimates"] if r["status"] == "suppressed"]
+    for name in ("inference", "event_study"):
+        done[name] = followers(rows[name], name, gone)
+    keys = {_key(r) for r in gone}
+    done["diagnostics"] = [
+        {**blank(r, "diagnostics"), "message": HIDDEN_MESSAGE} if r["term"] and _key(r) in keys else r
+        for r in rows["diagnostics"]
+    ]
+    for name in ("sensitivity", "decomposition"):
+        done[name] = [
+            {**blank(r, name), "status": "suppressed"} if r["analysis"] in analyses else r for r in rows.get(name, [])
+        ]
+    built = [r for r in rows["flow"] if not r["analysis"]]  # events counted, of a panel built from tables
+    done["flow"] = [*flow(built, profile, ""), *(r for r in rows["flow"] if r["analysis"])]
+    return done

@@ -134,7 +134,7 @@ class SyntheticDiD(PanelEstimator):
                 return found.unknown, "", (_no_error(
                     "the jackknife leaves out each unit, and a cohort has one unit or one donor has all the weight",
                     found.data),)  # fmt: skip
-            told = f"jackknife over {len(left)} units, weights held"
+            told = "jackknife over units, weights held"
             return jackknife_spread(np.array([figures.of(p) for p in left])), told, ()
         replications, told = self._replications(found, method)
         if isinstance(replications, str):

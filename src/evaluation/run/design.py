@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from evaluation.errors import EvaluationError, NotEstimable, Problem
+from evaluation.estimators.base import PanelEstimator
 from evaluation.results import Row
 from evaluation.study.models import Outcome, PanelDesign, Simulation, Study
 
 if TYPE_CHECKING:
     from evaluation.data.engine import Source
     from evaluation.data.planned import Planned, Variation
-    from evaluation.estimators.base import PanelEstimator
     from evaluation.study.load import StudyFile
 
+PLAIN = ("callaway_santanna", "did_2x2", "etwfe")  # read more than the outcome only where covariates are asked for
 SHARES = (0.25, 0.5, 0.75, 1.0, 1.5)  # of the minimum detectable effect, at which power is shown
 Progress = Callable[[int], None]
 
@@ -74,11 +75,29 @@ def plans(path: Path) -> Plans:
         raise EvaluationError(
             Problem(str(path), "design.type", "power is reckoned for panel designs in this version.", "")
         )
+    if file.study.data.tables:
+        return Plans(file, _built(file))
     try:
-        source = open_source(file.study.data.path or "", path.parent)
-    except EvaluationError:
-        source = None
+        source = open_source(file.study.data.path, path.parent) if file.study.data.path else None
+    except EvaluationError as error:
+        if file.study.simulation is None:
+            instead = " Or declare in a `simulation` section how the outcome varies."
+            raise EvaluationError(*(replace(p, fix=p.fix + instead) for p in error.problems)) from None
+        source = None  # the plan rests on what the study declares
     return Plans(file, source)
+
+
+def _built(file: StudyFile) -> Source:
+    """The panel built from the study's tables, in a folder that goes with the process."""
+    import atexit
+    import shutil
+    import tempfile
+
+    from evaluation.data.assemble.panel import build_panel
+
+    folder = Path(tempfile.mkdtemp(prefix="evaluation-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return build_panel(file.study, file.path.parent, folder / "panel.parquet").source
 
 
 def power(
@@ -99,7 +118,7 @@ def power(
         estimator = cast("PanelEstimator", get(analysis.estimator).model_validate(analysis.options))
         outcome = study.outcome(analysis.outcome)
         try:
-            planned, variation, rests_on = _basis(known, outcome)
+            planned, variation, rests_on = _basis(known, outcome, int(getattr(estimator, "anticipation", 0)))
             drawn = _drawn(estimator, planned, variation, outcome, draws, seed, progress)
             figures = _figures(drawn, planned, target)
         except NotEstimable as none:
@@ -109,7 +128,7 @@ def power(
     return found, problems
 
 
-def _basis(known: Plans, outcome: Outcome) -> tuple[Planned, Variation, str]:
+def _basis(known: Plans, outcome: Outcome, ahead: int) -> tuple[Planned, Variation, str]:
     """What is planned and how outcomes vary: from the data before the first adoption, else as the study declares."""
     from evaluation.data.panel import Panel
     from evaluation.data.planned import before_adoption
@@ -117,7 +136,7 @@ def _basis(known: Plans, outcome: Outcome) -> tuple[Planned, Variation, str]:
     study = known.file.study
     design = cast("PanelDesign", study.design)
     if known.source is not None and outcome.column in known.source.columns:
-        planned, variation, periods = before_adoption(Panel.of(design, known.source), outcome)
+        planned, variation, periods = before_adoption(Panel.of(design, known.source), outcome, ahead)
         return planned, variation, f"outcomes of periods {periods[0]} to {periods[-1]}, before the first adoption"
     if study.simulation is None:
         raise NotEstimable(
@@ -161,18 +180,32 @@ def _drawn(
     """Estimates, and half the width of their intervals, where there is no effect (draws, 2)."""
     import numpy as np
 
+    if _reads_more(estimator):
+        raise NotEstimable(
+            f"Power of {estimator.id} is not reckoned: it reads more of the data than the outcome. did_2x2 or twfe on "
+            "the same outcome gives an idea."
+        )
     generator, found = np.random.default_rng(seed), np.full((draws, 3), np.nan)
     for k in range(draws):
         outcomes = variation.draw(planned.cluster, len(planned.times), generator)
         row = estimator.overall(planned.moments(outcomes), outcome)
         if row.scale != "level":
-            raise NotEstimable(f"The estimator {estimator.id} has no effect that adds to the outcome.")
+            raise NotEstimable(
+                f"Power of {estimator.id} is not reckoned: its effect is on a log scale. did_2x2 or twfe on rates "
+                "gives an idea."
+            )
         if row.estimate is None or row.std_error is None or row.conf_high is None:
             raise NotEstimable("The analysis has no interval on the planned data.")
         found[k] = row.estimate, row.std_error, row.conf_high - row.estimate
         if progress:
             progress(k + 1)
     return found
+
+
+def _reads_more(estimator: PanelEstimator) -> bool:
+    """Whether an estimator's answer needs more of the data than outcomes by unit and period."""
+    own = type(estimator).moments is not PanelEstimator.moments
+    return own and (estimator.id not in PLAIN or bool(getattr(estimator, "covariates", [])))
 
 
 def _figures(drawn: Any, planned: Planned, target: float) -> dict[str, Any]:

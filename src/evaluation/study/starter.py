@@ -130,9 +130,9 @@ labels: {}                    # what the report calls a column, such as {age: "A
 
 diagnostics:                  # checks of the design's assumptions
   pretrends: true             # panel: did the groups move alike before the start?
-  placebo: false              # true in these three: not in this version
-  honest: false
-  leave_one_out: false
+  placebo: true               # panel: an effect where there can be none?
+  honest: true                # panel: how far may paths differ before the conclusion falls?
+  leave_one_out: true         # panel: does it rest on one unit or cohort?
 
 gates: []                     # checks that withhold numbers when they fail; none in this version
 subgroups: []                 # not in this version: write a study file for each subgroup

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from evaluation.data.assemble.sql import unit_of
 from evaluation.data.assemble.tables import rows
 from evaluation.data.engine import Source, quoted
 from evaluation.errors import DataError, Problem
@@ -42,9 +43,9 @@ def adopted(
     source = tables[a.table]
     end = f"CAST({quoted(a.end)} AS DATE)" if a.end else "NULL::DATE"
     connection.execute(
-        f"CREATE TEMP TABLE spells AS SELECT DISTINCT CAST({quoted(a.unit or design.unit)} AS VARCHAR) AS u, "
+        f"CREATE TEMP TABLE spells AS SELECT DISTINCT {unit_of(a.unit, design, source)} AS u, "
         f"CAST({quoted(a.start)} AS DATE) AS begun, {end} AS ended FROM {rows(source, a.where)} "
-        f"WHERE {quoted(a.start)} IS NOT NULL"
+        f"WHERE {quoted(a.start)} IS NOT NULL AND {unit_of(a.unit, design, source)} IS NOT NULL"
     )
     problems = list(_refused(connection, build, source))
     if problems:
@@ -96,8 +97,11 @@ def _refused(connection: DuckDBPyConnection, build: PanelBuild, source: Source) 
         what = f"treatment began more than once: {again}."
         fix = "Correct the table, or set again: from_first to count units as treated from their first start on."
         yield Problem(source.where, f"{key}.start", what, fix)
-    ended = _listed(connection, f"SELECT u, ended FROM spells WHERE ended < DATE '{build.last}' ORDER BY ALL")
-    if ended and a.ended == "refuse" and not (again and a.again == "from_first"):
+    once = "u IN (SELECT u FROM spells GROUP BY u HAVING count(*) = 1)" if a.again == "from_first" else "true"
+    ended = _listed(
+        connection, f"SELECT u, ended FROM spells WHERE ended < DATE '{build.last}' AND {once} ORDER BY ALL"
+    )
+    if ended and a.ended == "refuse":
         what = f"treatment ended within the panel: {ended}."
         fix = (
             "Set ended: set_aside to leave out what came after, or ended: still_treated to go on counting these units "

@@ -48,11 +48,34 @@ def build_panel(study: Study, base: Path, out: Path) -> Built:
     assert design.build is not None  # noqa: S101 - asked only of panels to be built
     calendar, tables = Calendar.of(design), open_tables(study, base)
     check(tables, list(_asked(study)))
+    _names(study, design.build.attributes.columns if design.build.attributes else [])
     maker = _Maker(study, design, design.build, calendar, tables)
     with connect() as connection:
         flow = maker.make(connection, out)
     files = tuple(sorted({f for s in tables.values() for f in s.files}))
     return Built(open_source(str(out), base), files, flow)
+
+
+INTERNAL = ("u", "k", "t", "n", "cohort", "first_day", "last_day", "days", "year", "value", "people", "set_aside",
+            "period_start")  # fmt: skip
+
+
+def _names(study: Study, attributes: list[str]) -> None:
+    """Raise DataError where two columns of the panel would bear one name, or a name that the builder needs."""
+    design, key = study.design, "design.build.attributes.columns"
+    taken = [(design.unit, "design.unit"), (design.time, "design.time"), (design.cohort, "design.cohort")]  # type: ignore[union-attr]
+    for i, o in enumerate(study.outcomes):
+        taken.append((o.column or o.id, f"outcomes[{i}].column"))
+        taken += [(o.exposure, f"outcomes[{i}].exposure")] if o.exposure and o.per is not None else []
+    first: dict[str, str] = {}
+    problems = []
+    for name, at in [*taken, *((a, key) for a in attributes)]:
+        if name.casefold() in ("set_aside", "period_start") or (at == key and name.casefold() in INTERNAL):
+            problems.append(Problem("", at, f'the name "{name}" is kept for the panel itself.', "Rename the column."))
+        elif (other := first.setdefault(name.casefold(), at)) != at:
+            problems.append(Problem("", at, f'"{name}" is the name of {other} too.', "Give each its own name."))
+    if problems:
+        raise DataError(*problems)
 
 
 def _asked(study: Study) -> Iterator[Asked]:
@@ -110,7 +133,10 @@ class _Maker:
                     Problem("", f"outcomes[{i}].build", "this key is missing.",
                             "Add it: the table, and the column of dates, that the outcome is counted from.")
                 )  # fmt: skip
-            counted += sql.outcome(connection, i, outcome, self.design, self.build, self.calendar, self.tables)
+            sql.count(connection, i, outcome, self.design, self.build, self.calendar, self.tables)
+        sql.everyone(connection, len(self.study.outcomes), self.tables[self.build.adoption.table])
+        for i, outcome in enumerate(self.study.outcomes):
+            counted += sql.outcome(connection, i, outcome, self.build, self.calendar)
             columns += self._columns(i, outcome)
         flow += self._units(connection)
         flow += counted
@@ -129,9 +155,8 @@ class _Maker:
         return [f"{value} AS {name}", *exposure]
 
     def _units(self, connection: DuckDBPyConnection) -> Iterator[FlowStep]:
-        """The table `kept` of units: those seen in the coverage, the outcomes or the adoptions, less the excluded."""
-        seen = " UNION ".join(f"SELECT u FROM {t}" for t in ("reporters", "starts", *self._counts()))
-        connection.execute(f"CREATE TEMP TABLE kept AS SELECT DISTINCT u FROM ({seen}) WHERE u IS NOT NULL")
+        """The table `kept` of units: those that any table knows, less the excluded."""
+        connection.execute("CREATE TEMP TABLE kept AS SELECT u FROM everyone")
         left = _count(connection, "kept")
         yield FlowStep("units", "Units in the tables", "unit", 0, left)
         for i, exclusion in enumerate(self.build.exclude):
@@ -140,9 +165,6 @@ class _Maker:
             now = _count(connection, "kept")
             yield FlowStep(f"exclude_{i + 1}", exclusion.reason, "unit", left - now, now)
             left = now
-
-    def _counts(self) -> list[str]:
-        return [f"counts{i}" for i, _ in enumerate(self.study.outcomes)]
 
     def _grid(self, connection: DuckDBPyConnection, columns: list[str]) -> Iterator[FlowStep]:
         """The table `panel`, with the outcomes of periods set aside left empty; incomplete units leave if so asked."""

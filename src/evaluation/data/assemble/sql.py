@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from evaluation.data.assemble.tables import literal, rows
-from evaluation.data.engine import Source, quoted
+from evaluation.data.engine import FLOATS, Source, quoted
 from evaluation.errors import DataError, Problem
 from evaluation.results import FlowStep
 
@@ -18,11 +18,17 @@ if TYPE_CHECKING:
     from evaluation.study.models import Outcome, PanelDesign
 
 Tables = dict[str, Source]
+NAMED = 3  # units that a message names
 
 
-def unit_of(name: str | None, design: PanelDesign) -> str:
-    """SQL for a table's unit, as text: tables write codes as numbers or as text."""
-    return f"CAST({quoted(name or design.unit)} AS VARCHAR)"
+def unit_of(name: str | None, design: PanelDesign, source: Source) -> str:
+    """SQL for a table's unit, as text: codes come as numbers or as text, and a gap turns whole ones into 1.0."""
+    column = name or design.unit
+    if source.columns[column] in FLOATS:
+        whole = f"{source.value(column)} = floor({source.value(column)})"
+        number = f"CAST(CAST({quoted(column)} AS BIGINT) AS VARCHAR)"
+        return f"CASE WHEN {whole} THEN {number} ELSE CAST({source.value(column)} AS VARCHAR) END"
+    return f"nullif(trim(CAST({quoted(column)} AS VARCHAR)), '')"
 
 
 # --------------------------------------------------------------------------- coverage
@@ -58,7 +64,7 @@ def _by_month(c: Coverage, design: PanelDesign, calendar: Calendar, source: Sour
     assert c.date is not None  # noqa: S101 - the caller looked
     day = f"CAST({quoted(c.date)} AS DATE)"
     return (
-        f"SELECT u, k FROM (SELECT {unit_of(c.unit, design)} AS u, {calendar.sql(day)} AS k, "
+        f"SELECT u, k FROM (SELECT {unit_of(c.unit, design, source)} AS u, {calendar.sql(day)} AS k, "
         f"{calendar.month_sql(day)} AS month FROM {rows(source, c.where)} WHERE {day} IS NOT NULL) "
         f"GROUP BY u, k HAVING count(DISTINCT month) = {calendar.months}"
     )
@@ -68,7 +74,7 @@ def _by_spell(connection: DuckDBPyConnection, c: Coverage, design: PanelDesign, 
     """Periods every day of which lies in a spell. An empty end goes on."""
     assert c.start is not None and c.end is not None  # noqa: S101, PT018 - the caller looked
     connection.execute(
-        f"CREATE TEMP TABLE cover AS SELECT DISTINCT {unit_of(c.unit, design)} AS u, "
+        f"CREATE TEMP TABLE cover AS SELECT DISTINCT {unit_of(c.unit, design, source)} AS u, "
         f"CAST({quoted(c.start)} AS DATE) AS f, coalesce(CAST({quoted(c.end)} AS DATE), DATE '9999-12-31') AS l "
         f"FROM {rows(source, c.where)} WHERE {quoted(c.start)} IS NOT NULL"
     )
@@ -88,7 +94,7 @@ def _by_spell(connection: DuckDBPyConnection, c: Coverage, design: PanelDesign, 
 # --------------------------------------------------------------------------- outcomes
 
 
-def outcome(
+def count(
     connection: DuckDBPyConnection,
     i: int,
     outcome: Outcome,
@@ -96,8 +102,8 @@ def outcome(
     build: PanelBuild,
     calendar: Calendar,
     tables: Tables,
-) -> Iterator[FlowStep]:
-    """Make the tables `counts<i>` (u, k, n) and `outcome<i>` (u, k, value, people), and count the rows used.
+) -> None:
+    """Make the tables `counts<i>` (u, k, n) of an outcome's rows, and `people<i>` (u, k, people).
 
     Raises
     ------
@@ -113,8 +119,9 @@ def outcome(
         raise DataError(Problem("", "design.build.coverage", what, fix))
     day = f"CAST({quoted(b.date)} AS DATE)"
     value = quoted(b.sum) if b.sum else "1"
+    unit = unit_of(b.unit, design, tables[b.table])
     connection.execute(
-        f"CREATE TEMP TABLE events{i} AS SELECT {unit_of(b.unit, design)} AS u, {calendar.sql(day)} AS k, "
+        f"CREATE TEMP TABLE events{i} AS SELECT {unit} AS u, {calendar.sql(day)} AS k, "
         f"{calendar.month_sql(day)} AS month, {value} AS n FROM {rows(tables[b.table], b.where)}"
     )
     connection.execute(
@@ -122,8 +129,34 @@ def outcome(
         f"count(DISTINCT month) FILTER (n IS NOT NULL) AS months, count(*) FILTER (n IS NULL) AS unknown "
         f"FROM events{i} WHERE u IS NOT NULL AND k BETWEEN 0 AND {calendar.count - 1} GROUP BY u, k"
     )
-    connection.execute(f"CREATE TEMP TABLE whole{i} AS {_whole(i, build, calendar, summed=b.sum is not None)}")
     _people(connection, i, outcome, design, tables)
+
+
+def everyone(connection: DuckDBPyConnection, outcomes: int, source: Source) -> None:
+    """Make the table `everyone` (u): units that any table knows.
+
+    Raises
+    ------
+    DataError
+        When a unit began treatment that no other table knows: a misspelt code would make its real unit untreated.
+    """
+    parts = ["reporters", "about", *(f"counts{i}" for i in range(outcomes)), *(f"people{i}" for i in range(outcomes))]
+    known = " UNION ".join(f"SELECT u FROM {part}" for part in parts)
+    connection.execute(f"CREATE TEMP TABLE everyone AS SELECT DISTINCT u FROM ({known}) WHERE u IS NOT NULL")
+    strange = connection.execute("SELECT u FROM starts WHERE u NOT IN (SELECT u FROM everyone) ORDER BY u").fetchall()
+    if strange:
+        named = ", ".join(str(u) for (u,) in strange[:NAMED]) + (", …" if len(strange) > NAMED else "")
+        what = f"names units that no other table knows: {named}."
+        fix = "Write the codes as the other tables do, or leave units out that the panel is not about."
+        raise DataError(Problem(source.where, "design.build.adoption", what, fix))
+
+
+def outcome(
+    connection: DuckDBPyConnection, i: int, outcome: Outcome, build: PanelBuild, calendar: Calendar
+) -> Iterator[FlowStep]:
+    """Make the table `outcome<i>` (u, k, value, people), and count the rows used."""
+    summed = outcome.build is not None and outcome.build.sum is not None
+    connection.execute(f"CREATE TEMP TABLE whole{i} AS {_whole(i, build, calendar, summed=summed)}")
     connection.execute(
         f"CREATE TEMP TABLE outcome{i} AS SELECT u, k, people, "
         f"CASE WHEN coalesce(c.unknown, 0) = 0 THEN coalesce(c.n, 0)::DOUBLE END AS value "
@@ -135,8 +168,7 @@ def outcome(
 def _whole(i: int, build: PanelBuild, calendar: Calendar, *, summed: bool) -> str:
     """SQL of the units and periods whose outcome is known in full: an absent count is then a zero."""
     if build.coverage == "complete":
-        every = f"SELECT u FROM counts{i} UNION SELECT u FROM starts"
-        return f"SELECT u, k FROM ({every}) CROSS JOIN periods"
+        return "SELECT u, k FROM everyone CROSS JOIN periods"
     if build.coverage is None and summed:  # each number is a report: a period is known where all its months are
         return f"SELECT u, k FROM counts{i} WHERE months = {calendar.months}"
     return "SELECT u, k FROM reported"
@@ -149,7 +181,8 @@ def _people(connection: DuckDBPyConnection, i: int, outcome: Outcome, design: Pa
         connection.execute(f"CREATE TEMP TABLE people{i} (u VARCHAR, k BIGINT, people DOUBLE)")
         return
     connection.execute(
-        f"CREATE TEMP TABLE people{i} AS SELECT u, k, people FROM periods JOIN (SELECT {unit_of(p.unit, design)} AS u, "
+        f"CREATE TEMP TABLE people{i} AS SELECT u, k, people FROM periods JOIN "
+        f"(SELECT {unit_of(p.unit, design, tables[p.table])} AS u, "
         f"CAST({quoted(p.year)} AS BIGINT) AS year, sum({quoted(p.column)})::DOUBLE AS people "
         f"FROM {rows(tables[p.table], p.where)} GROUP BY ALL) USING (year)"
     )
@@ -194,7 +227,8 @@ def attributes(connection: DuckDBPyConnection, build: PanelBuild, design: PanelD
         return []
     source, names = tables[a.table], [quoted(c) for c in a.columns]
     connection.execute(
-        f"CREATE TEMP TABLE about AS SELECT {unit_of(a.unit, design)} AS u, {', '.join(names)} FROM {source.scan}"
+        f"CREATE TEMP TABLE about AS SELECT {unit_of(a.unit, design, source)} AS u, {', '.join(names)} "
+        f"FROM {source.scan}"
     )
     twice = connection.execute("SELECT u FROM about GROUP BY u HAVING count(*) > 1 ORDER BY u LIMIT 1").fetchall()
     if twice:
@@ -208,5 +242,5 @@ def excluded(exclusion: Exclusion, design: PanelDesign, tables: Tables) -> str:
     parts = [f"SELECT {literal(str(u))} AS u" for u in exclusion.units]
     if exclusion.table:
         source = tables[exclusion.table]
-        parts.append(f"SELECT {unit_of(exclusion.unit, design)} AS u FROM {rows(source, exclusion.where)}")
+        parts.append(f"SELECT {unit_of(exclusion.unit, design, source)} AS u FROM {rows(source, exclusion.where)}")
     return " UNION ".join(parts) if parts else "SELECT NULL::VARCHAR WHERE false"

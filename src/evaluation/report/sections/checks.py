@@ -39,10 +39,14 @@ def sentence(released: Released, text: str) -> str:
     return shown if shown.endswith((".", "!", "?")) else shown + "."
 
 
+# How large something is, which the reader is told in words: no pass and no fail.
+DEGREES = frozenset({"pretrend_size", "pretrend_power", "honest_breakdown", "honest_breakdown_smoothness"})
+
+
 def _plainly(released: Released, text: str) -> str:
     """The text in the words of reports; where the study's result is not credible, no figure in it is an effect."""
     said = text.replace("no effect that chance does not explain", "nothing that chance does not explain")
-    return said if credible(headline(released)) else EFFECT.sub("difference", said)
+    return said if credible(headline(released)) else EFFECT.sub("difference", said.replace("an effect", "a difference"))
 
 
 def reader_checks(head: Headline, limit: int) -> list[tuple[str, str]]:
@@ -173,7 +177,7 @@ def _came_out(released: Released, check: Row) -> list[str]:
 def _result(check: Row) -> str:
     if is_hidden(check):
         return upper_first(HIDDEN)
-    status = "info" if check["check"] == "pretrend_size" else check["status"]
+    status = "info" if check["check"] in DEGREES else check["status"]
     return CHECK_STATUS.get(status, plain(status))
 
 
