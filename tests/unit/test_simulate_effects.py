@@ -21,7 +21,7 @@ def planned(**options):
 @pytest.mark.parametrize("heterogeneity", [0.0, 0.6, -0.6])
 def test_the_effect_is_the_mean_over_treated_cells_whatever_its_course(dynamics, heterogeneity):
     found = effects(COHORTS, PERIODS, -2.0, planned(dynamics=dynamics, heterogeneity=heterogeneity))
-    treated = (COHORTS[:, None] > 0) & (PERIODS >= COHORTS[:, None])
+    treated = (COHORTS[:, None] > 0) & (COHORTS[:, None] <= PERIODS)
     assert found[treated].mean() == pytest.approx(-2.0, rel=1e-12)
     assert not found[~treated].any()
 
