@@ -311,3 +311,80 @@ def test_parts_of_a_coefficient_are_hidden_together():
 def test_places_keep_their_answers():
     found = released("cms11", people=False, estimates=[effect(counts=(3,))], sensitivity=[other(counts=(3,))]).tables
     assert found["sensitivity"][0]["estimate"] == 0.3
+
+
+# --------------------------------------------------------------------------- panels: what other rows would tell
+
+
+def mean(group, time, units, total=None, outcome="o"):
+    return {"study": "s", "outcome": outcome, "group": group, "time": time, "estimate": 5.0, "n_units": units,
+            "total": total, "status": "ok"}  # fmt: skip
+
+
+def part(term, group="", time=None, treated=40, **changes):
+    return estimate(term, time, (treated, 60), group=group, scale="level", n_treated_units=treated, **changes)
+
+
+ANALYSIS = {"study": "s", "analysis": "main", "role": "primary", "outcome": "o", "estimator": "callaway_santanna",
+            "options": "{}", "status": "ok", "reason": ""}  # fmt: skip
+
+
+def test_event_counts_of_places_are_not_told_by_effects_of_their_cohort():
+    series = [mean("cohort:2005", 2006.0, 2, total=8), mean("control", 2006.0, 20, total=400)]
+    rows = [
+        part("att"),
+        part("group_time", "2005", 2006.0, 2),
+        part("event", time=1.0),
+        part("gap", time=2006.0),
+    ]
+    left_out = {"study": "s", "analysis": "main", "kind": "leave_one_cohort", "label": "x", "group": "2005",
+                "estimate": 1.0, "status": "ok", COUNTS: (40,)}  # fmt: skip
+    done = released(
+        "wonder10", people=False, series=series, estimates=rows, analyses=[ANALYSIS], sensitivity=[left_out]
+    )
+    assert {r["term"]: r["status"] for r in done.tables["estimates"]} == {
+        "att": "ok", "group_time": "suppressed", "event": "suppressed", "gap": "suppressed"}  # fmt: skip
+    assert done.tables["sensitivity"][0]["estimate"] is None
+    shown = released("wonder10", people=False, series=series[1:], estimates=rows, analyses=[ANALYSIS])
+    assert {r["status"] for r in shown.tables["estimates"]} == {"ok"}
+
+
+def test_few_events_left_out_of_a_built_panel_are_not_counted_out():
+    steps = [("o_rows", 0, 400), ("o_no_unit_or_date", 3, 397), ("o_unreported", 30, 367)]
+    flow = [{"study": "s", "analysis": "", "step": step, "reason": step, "level": "row", "n_dropped": gone,
+             "n_remaining": left, "status": "ok"} for step, gone, left in steps]  # fmt: skip
+    out = released("cms11", people=False, flow=flow).tables["flow"]
+    assert [r["n_dropped"] for r in out] == [0, None, None]  # the small one, and one that would tell it
+    assert {r["n_remaining"] for r in out} == {None}
+
+
+def test_a_hidden_cohort_takes_rows_by_period_and_event_time_with_it():
+    rows = [part("att", treated=60), part("group", "2003", treated=20), part("group", "2005", treated=33),
+            part("group", "2006", treated=7), part("calendar", time=2003.0, treated=20),
+            part("event", time=5.0, treated=20), part("group_time", "2005", 2006.0, 33)]  # fmt: skip
+    out = released("cms11", estimates=rows, analyses=[ANALYSIS]).tables["estimates"]
+    assert [(r["term"], r["group"]) for r in out if r["status"] == "ok"] == [("att", ""), ("group", "2005")]
+
+
+def test_the_same_cohorts_are_hidden_in_every_period_of_a_series():
+    rows = [mean(f"cohort:{g}", t, n) for t, sizes in ((2007.0, (7, 20, 21)), (2008.0, (7, 20, 19)))
+            for g, n in zip((2003, 2005, 2006), sizes, strict=True)]  # fmt: skip
+    out = released("cms11", series=rows).tables["series"]
+    by_period = [{r["group"] for r in out if r["time"] == t and r["status"] == "ok"} for t in (2007.0, 2008.0)]
+    assert by_period[0] == by_period[1]
+    assert len(by_period[0]) == 1
+
+
+def test_numbers_of_people_that_change_by_a_few_are_not_shown():
+    rows = [mean("control", t, n) for t, n in ((1.0, 42), (2.0, 39), (3.0, 39))] + [mean("treated", 1.0, 40)]
+    out = released("cms11", series=rows).tables["series"]
+    assert [r["n_units"] for r in out] == [None, None, None, 40]
+
+
+def test_degrees_of_freedom_go_with_the_numbers_they_tell():
+    rows = [part("att", n_units=84), part("att", analysis="other", n_units=81)]
+    how = [inference("att", None) | {"df": 83.0, "small_sample_factor": 1.03, "n_clusters": 84}]
+    gone = [{"study": "s", "analysis": "main", "step": "x", "reason": "x", "level": "unit", "n_dropped": 3,
+             "n_remaining": 81, "status": "ok"}]  # fmt: skip
+    out = released("cms11", estimates=rows, inference=how, flow=gone, analyses=[ANALYSIS]).tables["inference"][0]
+    assert (out["df"], out["small_sample_factor"], out["n_clusters"]) == (None, None, None)
