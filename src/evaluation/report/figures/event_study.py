@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from evaluation.report.figures.figure import ASIDE, PROGRAM, QUIET, SHADE, Cell, Figure, titled
@@ -22,7 +23,20 @@ def _rows(released: Released, head: Headline) -> list[Row]:
     rows = released.rows("event_study", outcome=head.analysis.outcome)
     order = [head.analysis.id, *(a.id for a in released.study.analyses)]
     analysis = next((a for a in order if any(r["analysis"] == a and r["estimate"] is not None for r in rows)), None)
-    return sorted((r for r in rows if r["analysis"] == analysis), key=lambda r: float(r["event_time"]))
+    mine = sorted((r for r in rows if r["analysis"] == analysis), key=lambda r: float(r["event_time"]))
+    return [_in_percent(r) for r in mine] if analysis and _relative(released, analysis) else mine
+
+
+def _relative(released: Released, analysis: str) -> bool:
+    """Whether the analysis's events are logarithms of rates."""
+    events = released.rows("estimates", analysis=analysis, term="event")
+    return any(r["scale"] == "log_rate" for r in events)
+
+
+def _in_percent(row: Row) -> Row:
+    """A row of log rates as relative differences in per cent, which readers know."""
+    ends = ("estimate", "conf_low", "conf_high")
+    return {**row, **{c: None if row[c] is None else 100 * math.expm1(float(row[c])) for c in ends}}
 
 
 def _thin(released: Released, row: Row) -> bool:
@@ -36,6 +50,8 @@ def event_study(released: Released, head: Headline) -> Figure | None:
     if not any(r["status"] == "ok" for r in shown):
         return None
     label = released.mid(head.outcome.label)
+    if _relative(released, shown[0]["analysis"]):
+        label = f"the rate of {label}, in per cent"
     aside = _aside(released, shown[0]["analysis"])
     caption = (
         f"Estimated difference in {label} by {released.time_unit}s since adoption "
