@@ -185,7 +185,10 @@ def test_treatment_that_ended_is_refused_or_taken_as_declared(tmp_path):
     assert "A (2020-05-31)" in problems[0].what
     assert "still_treated" in problems[0].fix
     aside, _ = built(tmp_path, {"adoption": ENDED}, adoption=WITH_END | {"ended": "set_aside"})
-    assert outcomes(aside, "A") == [2, 0, 0, 1, None, None]  # May is not wholly treated: the last day was the 31st
+    assert outcomes(aside, "A") == [2, 0, 0, 1, 0, None]  # treated to the last day of May, the 31st itself included
+    early = ADOPTIONS.assign(end=[day("2020-05-30"), None])
+    partly, _ = built(tmp_path, {"adoption": early}, adoption=WITH_END | {"ended": "set_aside"})
+    assert outcomes(partly, "A") == [2, 0, 0, 1, None, None]
     still, _ = built(tmp_path, {"adoption": ENDED}, adoption=WITH_END | {"ended": "still_treated"})
     assert outcomes(still, "A") == [2, 0, 0, 1, 0, 0]
 
@@ -213,6 +216,8 @@ def test_treatment_that_began_again_is_refused_or_taken_from_the_first(tmp_path)
     ("numbers are expected", {"outcome": {"build": {"table": "deaths", "date": "died", "sum": "drug"}}}),
     ("ended before it began", {"frames": {"adoption": ENDED.assign(start=day("2020-06-05"))}, "adoption": WITH_END}),
     ("overlap", {"frames": {"reporting": pd.concat([COVERAGE, COVERAGE.assign(**{"from": day("2020-03-01")})])}}),
+    ("no table knows: Z, Y", {"exclude": [{"reason": "Misspelt", "units": ["A", "Z", "Y"]}]}),
+    ("neither units nor a table", {"exclude": [{"reason": "Forgotten"}]}),
     ("no unit is left", {"exclude": [{"reason": "All", "units": ["A", "B", "C", "D"]}]}),
 ])  # fmt: skip
 def test_what_cannot_be_built_is_said(tmp_path, match, how):
@@ -273,3 +278,33 @@ def test_moments_with_a_time_zone_are_no_days(tmp_path):
 def test_names_that_would_clash_are_refused(tmp_path, name):
     about = pd.DataFrame({"county": ["A", "B", "C", "D"], name: [1, 2, 3, 4]})
     refused(tmp_path, "name", frames={"about": about}, attributes={"table": "about", "columns": [name]})
+
+
+def test_an_adoption_without_a_unit_counts_nowhere(tmp_path):
+    nameless = pd.concat([ADOPTIONS, ADOPTIONS.iloc[:1].assign(county=None)])
+    frame, flow = built(tmp_path, {"adoption": nameless})
+    assert flow["adoptions"].n_remaining == 2
+    assert set(frame.index.get_level_values(0)) == {"A", "B", "C", "D"}
+
+
+def test_a_rate_without_a_population_is_no_gap_in_reporting(tmp_path):
+    people = pd.DataFrame({"county": ["A", "B", "C", "D"], "year": [2020] * 4, "population": [1000, 2000, 0, None]})
+    per = {"table": "people", "column": "population"}
+    frame, flow = built(tmp_path, {"people": people}, outcome={"type": "rate", "per": per})
+    assert outcomes(frame, "C") == [None] * 6
+    assert flow["not_reported"].n_dropped == 3  # B April and June (May is set aside), D January
+    assert flow["no_population"].n_dropped == 11  # C's six, and D's five that were reported
+    assert flow["no_population"].n_remaining == frame["deaths"].notna().sum()
+
+
+def test_the_population_of_a_fiscal_year_is_that_of_the_calendar_year_it_starts_in(tmp_path):
+    people = pd.DataFrame({"county": list("AABBCCDD"), "year": [2019, 2020] * 4, "population": [500, 1000] * 4})
+    frame, _ = built(tmp_path, {"people": people}, outcome={"type": "rate", "per": {"table": "people", "column": "population"}},
+                     time_unit="year", first="2019-07-01", fiscal_year_start=7, coverage="complete")  # fmt: skip
+    assert outcomes(frame, "C") == [200.0]  # one death among 500, the people of 2019
+
+
+def test_a_unit_whose_events_all_lie_outside_the_span_reported_zeros_where_coverage_is_complete(tmp_path):
+    later = pd.concat([EVENTS, pd.DataFrame({"county": ["E"], "died": [day("2021-05-01")], "drug": ["opioid"]})])
+    frame, _ = built(tmp_path, {"deaths": later}, coverage="complete")
+    assert outcomes(frame, "E") == [0] * 6

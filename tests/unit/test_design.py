@@ -13,7 +13,7 @@ from evaluation.data.planned import Planned, Variation, before_adoption
 from evaluation.errors import NotEstimable
 from evaluation.estimators.registry import get
 from evaluation.run.design import _figures
-from tests.panels import OUTCOME, design, source
+from tests.panels import OUTCOME, design, moments, source
 
 
 def long(outcomes, cohort, cluster):
@@ -136,3 +136,103 @@ def test_methods_that_read_more_than_the_outcome_are_said_not_to_be_covered(stud
     study.write_text(text)
     assert call(["design", "plan", "--draws", "100"]) == 1
     assert f"Power of {estimator} is not reckoned" in capsys.readouterr().err
+
+
+def uneven(seed=5):
+    """A panel with holes, weights that differ, and units treated all along."""
+    outcomes, cohort, cluster = drawn(seed, units=120, size=4)
+    frame = long(outcomes, np.where(np.arange(120) < 4, 1, cohort), cluster)
+    generator = np.random.default_rng(seed)
+    frame["w"] = generator.uniform(0.5, 5.0, 120)[frame["unit"]]
+    frame.loc[generator.uniform(size=len(frame)) < 0.1, "y"] = np.nan
+    return frame[generator.uniform(size=len(frame)) > 0.02], outcomes
+
+
+@pytest.mark.parametrize("estimator", ["twfe", "callaway_santanna"])
+def test_the_plan_has_the_weights_and_the_gaps_of_the_data(tmp_path, estimator):
+    # The outcomes of the data, put into the plan, give the estimate and the standard error of the data themselves.
+    frame, outcomes = uneven()
+    roles = {"cluster": "cluster", "weights": "w"}
+    planned = before_adoption(Panel.of(design(**roles), source(frame, tmp_path)), OUTCOME)[0]
+    assert (planned.weights == 0).mean() > 0.1
+    made = get(estimator)().overall(planned.moments(outcomes), OUTCOME)
+    real = get(estimator)().overall(moments(frame, **roles), OUTCOME)
+    assert (made.estimate, made.std_error) == pytest.approx((real.estimate, real.std_error), rel=1e-9)
+
+
+def test_unequal_weights_make_a_plan_less_precise():
+    # Standard error of the difference of two weighted changes: the sum of squared weights takes the place of 1/n.
+    weight = np.tile([1.0, 9.0], 150)
+    planned = Planned.of(np.arange(1, 7), np.repeat([0, 4], 150), np.arange(300), np.outer(weight, np.ones(6)))
+    variation, generator = Variation(1.0, 0.0, 0.0), np.random.default_rng(3)
+    rows = [get("twfe")().overall(planned.moments(variation.draw(planned.cluster, 6, generator)), OUTCOME).std_error
+            for _ in range(200)]  # fmt: skip
+    share = weight[:150] / weight[:150].sum()
+    assert np.mean(rows) == pytest.approx(np.sqrt((1 / 3 + 1 / 3) * 2 * (share**2).sum()), rel=0.03)
+
+
+def test_periods_that_nobody_has_seen_yet_are_planned_to_be_observed(tmp_path):
+    outcomes, cohort, cluster = drawn(units=40)
+    frame = long(outcomes, cohort, cluster)
+    frame.loc[frame["time"] > 12, "y"] = np.nan
+    planned = before_adoption(Panel.of(design(), source(frame, tmp_path)), OUTCOME)[0]
+    assert planned.weights.tolist() == np.ones((40, 16)).tolist()
+
+
+def test_units_without_an_outcome_throughout_say_why_there_is_no_power(tmp_path):
+    outcomes, cohort, cluster = drawn(units=40)
+    frame = long(outcomes, cohort, cluster)
+    frame.loc[(frame["time"] - frame["unit"]) % 5 == 0, "y"] = np.nan
+    with pytest.raises(NotEstimable, match="No unit has an outcome in every period"):
+        before_adoption(Panel.of(design(), source(frame, tmp_path)), OUTCOME)
+
+
+TABLES = """
+study: plan
+title: A planned study
+question: Does it work?
+intervention: {kind: drug_court, name: Program, description: What is planned.}
+data: {tables: {counts: counts.parquet, program: program.parquet}}
+design:
+  type: panel
+  unit: county
+  time: quarter
+  cohort: joined
+  time_unit: quarter
+  build: {first: 2020-01-01, last: 2021-12-31, adoption: {table: program, start: began}}
+outcomes: [{id: calls, column: calls, label: Calls, type: count, build: {table: counts, date: month, sum: calls}}]
+analyses:
+  - {id: main, role: primary, outcome: calls, estimator: did_2x2}
+  - {id: wary, role: sensitivity, outcome: calls, estimator: callaway_santanna, options: {anticipation: 1}}
+disclosure: {profile: none}
+"""
+
+
+def test_a_plan_of_tables_is_built_from_them_and_reads_what_no_analysis_doubts(study, capsys):
+    months = pd.date_range("2020-01-01", "2021-12-01", freq="MS")
+    generator = np.random.default_rng(1)
+    rows = [(county, month, generator.poisson(40)) for county in range(1, 31) for month in months]
+    pd.DataFrame(rows, columns=["county", "month", "calls"]).to_parquet(study.parent / "counts.parquet")
+    pd.DataFrame({"county": range(1, 13), "began": pd.Timestamp("2021-04-01")}).to_parquet(
+        study.parent / "program.parquet"
+    )
+    study.write_text(TABLES)
+    assert call(["design", "plan", "--draws", "100", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["analyses"]
+    assert [(f["analysis"], f["n_units"], f["n_treated"]) for f in found] == [("main", 30, 12)]
+    assert found[0]["rests_on"].startswith("outcomes of periods 1 to 4,")  # the fifth may be touched: `wary` says so
+
+
+def test_an_option_that_there_is_not_is_said_at_its_line(study, capsys):
+    study.write_text(
+        STUDY.replace("callaway_santanna}", "did_2x2, options: {anticipation: 1}}") + "simulation: {effect: 1}\n"
+    )
+    assert call(["design", "plan"]) == 1
+    assert "anticipation" in capsys.readouterr().err
+
+
+def test_data_without_a_column_of_the_design_are_said(study, capsys):
+    pd.DataFrame({"county": [1], "quarter": [1], "deaths": [1.0]}).to_parquet(study.parent / "none_yet.parquet")
+    study.write_text(STUDY)
+    assert call(["design", "plan"]) == 1
+    assert "joined" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """A panel as it is planned, and how its outcomes vary before anyone is treated: all that a power calculation may see.
 
-Outcomes from the first adoption on are never read, so that a plan can be judged before the results are known.
+Of outcomes from the first adoption on no more is read than whether there is one, so that a plan can be judged before
+the results are known.
 """
 
 from __future__ import annotations
@@ -48,33 +49,42 @@ class Variation:
 
 @dataclass(frozen=True, eq=False)
 class Planned:
-    """Who will be observed when, and treated from when; N units sorted by cluster."""
+    """Who will be observed when with what weight, and treated from when; N units sorted by cluster."""
 
     times: Integers  # (T,)
     cohort: Integers  # (N,) first treated period; 0 = never
     cluster: Integers  # (N,) codes from 0
+    weights: Floats  # (N, T); 0 where not observed
 
     def moments(self, outcomes: Floats) -> PanelMoments:
-        """The moments that data with these outcomes (N, T) would have; every unit observed in every period."""
-        ones = np.ones(outcomes.shape)
-        spread = float(np.ptp(outcomes)) / 2
+        """The moments that data with these outcomes (N, T) would have; those not observed are not looked at."""
+        seen = self.weights > 0
+        heaviest, lightest = self.weights.max(axis=1), np.where(seen, self.weights, np.inf).min(axis=1)
         return PanelMoments(
             times=self.times, cluster=self.cluster, cohort=self.cohort, units=np.ones(len(self.cohort), np.int64),
-            counts=ones.astype(np.int64), weights=ones, sums=outcomes, shift=0.0, spread=spread,
-            constant_weights=True, flow=())  # fmt: skip
+            counts=seen.astype(np.int64), weights=self.weights, sums=np.where(seen, self.weights * outcomes, 0.0),
+            shift=0.0, spread=float(np.ptp(outcomes[seen])) / 2, constant_weights=bool((heaviest == lightest).all()),
+            flow=())  # fmt: skip
 
     @classmethod
-    def of(cls, times: Integers, cohort: Integers, cluster: Integers) -> Planned:
-        """The plan of units in any order."""
-        codes = np.unique(cluster, return_inverse=True)[1]
+    def of(cls, times: Integers, cohort: Integers, cluster: Integers, weights: Floats | None = None) -> Planned:
+        """The plan of units in any order; without weights (N, T) every unit is observed once in every period.
+
+        Units and periods that are never observed are left out.
+        """
+        weights = np.ones((len(cohort), len(times))) if weights is None else weights
+        kept = weights.any(axis=1)
+        periods = weights.any(axis=0)
+        codes = np.unique(cluster[kept], return_inverse=True)[1]
         order = np.argsort(codes, kind="stable")
-        return cls(times, cohort[order], codes[order])
+        return cls(times[periods], cohort[kept][order], codes[order], weights[np.ix_(kept, periods)][order])
 
 
 def before_adoption(panel: Panel, outcome: Outcome, ahead: int = 0) -> tuple[Planned, Variation, list[int]]:
     """The panel's plan, how its outcome varies before the first adoption, and the periods that were read.
 
-    Periods within `ahead` of the first adoption, which treatment may touch already, are not read.
+    Periods within `ahead` of the first adoption, which treatment may touch already, are not read; nor are outcomes of
+    units treated from the first period on.
 
     Raises
     ------
@@ -83,7 +93,7 @@ def before_adoption(panel: Panel, outcome: Outcome, ahead: int = 0) -> tuple[Pla
     """
     assert outcome.column is not None  # noqa: S101 - a panel's outcome names its column
     rows = panel.rows(outcome.column)
-    times = [int(t) for (t,) in panel.source.query(f"SELECT DISTINCT t FROM ({rows}) ORDER BY t")]
+    times = np.array([t for (t,) in panel.source.query(f"SELECT DISTINCT t FROM ({rows}) ORDER BY t")], dtype=np.int64)
     units = panel.source.query(
         f"SELECT u, any_value(g), dense_rank() OVER (ORDER BY any_value(c)) - 1 FROM ({rows}) GROUP BY u ORDER BY u"
     )
@@ -92,30 +102,49 @@ def before_adoption(panel: Panel, outcome: Outcome, ahead: int = 0) -> tuple[Pla
     starts = cohort[(cohort > times[0]) & (cohort <= times[-1])]
     if not starts.size:
         raise NotEstimable("No unit starts treatment within the periods of the data.")
-    early = [t for t in times if t < starts.min() - ahead]
-    if len(early) < FEWEST_PERIODS:
+    first = int(starts.min()) - ahead
+    early = times < first
+    if early.sum() < FEWEST_PERIODS:
         raise NotEstimable(
-            f"Only {len(early)} periods come before the first adoption, and {FEWEST_PERIODS} are needed to see how the "
-            "outcome varies. Declare the variation in the study's `simulation` section instead."
+            f"Only {early.sum()} periods come before the first adoption, and {FEWEST_PERIODS} are needed to see how "
+            "the outcome varies. Declare the variation in the study's `simulation` section instead."
         )
+    outcomes, weights = _wide(panel, rows, len(units), times, first)
+    always = (cohort != 0) & (cohort <= times[0])  # treated all along
+    whole = np.isfinite(outcomes[:, early]).all(axis=1) & ~always
+    variation = _variation(outcomes[whole][:, early], cluster[whole])
+    return Planned.of(times, cohort, cluster, weights), variation, [int(t) for t in times[early]]
+
+
+def _wide(panel: Panel, rows: str, units: int, times: Integers, first: int) -> tuple[Floats, Floats]:
+    """Outcomes of the periods before `first`, NaN elsewhere, and weights, 0 where there is no outcome (N, T).
+
+    Periods in which nobody has an outcome yet are taken to be observed throughout.
+    """
     cells = panel.source.arrays(
-        f"SELECT r, t - {times[0]} AS k, y FROM (SELECT dense_rank() OVER (ORDER BY u) - 1 AS r, t, y FROM ({rows})) "
-        f"WHERE t < {int(starts.min()) - ahead} AND y IS NOT NULL ORDER BY r, k"
+        f"SELECT dense_rank() OVER (ORDER BY u) - 1 AS r, t, w, y IS NOT NULL AS known, "
+        f"CASE WHEN t < {first} THEN y END AS y FROM ({rows})"
     )
-    wide = np.full((len(units), early[-1] - times[0] + 1), np.nan)
-    wide[np.asarray(cells["r"]), np.asarray(cells["k"])] = np.asarray(cells["y"], dtype=np.float64)
-    always = (cohort != 0) & (cohort <= times[0])  # treated all along: what they did is no guide, and no secret to open
-    whole = np.isfinite(wide[:, [t - times[0] for t in early]]).all(axis=1) & ~always
-    variation = _variation(wide[whole][:, [t - times[0] for t in early]], cluster[whole])
-    return Planned.of(np.array(times), cohort[~always], cluster[~always]), variation, early
+    at = np.asarray(cells["r"]), np.searchsorted(times, np.asarray(cells["t"]))
+    outcomes, weights, known = (np.full((units, len(times)), fill) for fill in (np.nan, np.nan, 0.0))
+    outcomes[at] = np.ma.filled(np.ma.asarray(cells["y"], dtype=np.float64), np.nan)
+    weights[at] = np.ma.filled(np.ma.asarray(cells["w"], dtype=np.float64), np.nan)
+    known[at] = np.asarray(cells["known"])
+    known[:, ~known.any(axis=0)] = 1.0
+    there = np.isfinite(weights)
+    usual = np.where(there, weights, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+    filled = np.where(there, weights, usual[:, None])
+    return outcomes, np.asarray(known * np.maximum(filled, 0.0))
 
 
 def _variation(outcomes: Floats, cluster: Integers) -> Variation:
     """Variance components and carry-over whose within-unit covariance is that of the outcomes (N, T) observed."""
+    if not len(outcomes):
+        raise NotEstimable("No unit has an outcome in every period before the first adoption.")
     errors = outcomes - outcomes.mean(axis=1, keepdims=True)
     errors = errors - errors.mean(axis=0)
     sizes = np.bincount(cluster)
-    if not errors.size or not errors.any():
+    if not errors.any():
         raise NotEstimable("The outcome does not vary before the first adoption in units observed throughout.")
     variance = float((errors**2).sum()) / (len(errors) - 1)
     lagged = float((errors[:, 1:] * errors[:, :-1]).sum()) / (len(errors) - 1)

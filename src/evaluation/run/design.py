@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from evaluation.errors import EvaluationError, NotEstimable, Problem
+from evaluation.errors import EvaluationError, NotEstimable, Problem, StudyError
 from evaluation.estimators.base import PanelEstimator
 from evaluation.results import Row
 from evaluation.study.models import Outcome, PanelDesign, Simulation, Study
@@ -24,9 +24,10 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Plans:
-    """A study's file with its data (None where there are none yet), ready to be judged."""
+    """A study's file, the estimators of its analyses and its data (None where there are none yet)."""
 
     file: StudyFile
+    estimators: tuple[PanelEstimator, ...]
     source: Source | None
 
 
@@ -63,11 +64,12 @@ def plans(path: Path) -> Plans:
     Raises
     ------
     StudyError
-        When the study file is wrong.
+        When the study file is wrong, an analysis asks for an estimator or an option that there is not, or the data
+        lack a column of the design.
     EvaluationError
-        For a cohort design.
+        For a cohort design, and for tables that no panel can be built from.
     """
-    from evaluation.data.engine import open_source
+    from evaluation.run.columns import design_problems
     from evaluation.study.load import load
 
     file = load(path)
@@ -75,16 +77,36 @@ def plans(path: Path) -> Plans:
         raise EvaluationError(
             Problem(str(path), "design.type", "power is reckoned for panel designs in this version.", "")
         )
+    estimators, source = _estimators(file), _data(file)
+    wrong = [p for p in design_problems(file, source) if p.severity == "error"] if source else []
+    if wrong:
+        raise StudyError(*wrong)
+    return Plans(file, estimators, source)
+
+
+def _estimators(file: StudyFile) -> tuple[PanelEstimator, ...]:
+    from evaluation.run.options import chosen
+
+    found = [chosen(file, i, "panel") for i, _ in enumerate(file.study.analyses)]
+    wrong = [p for _, problems in found for p in problems if p.severity == "error"]
+    if wrong:
+        raise StudyError(*wrong)
+    return tuple(cast("PanelEstimator", estimator) for estimator, _ in found)
+
+
+def _data(file: StudyFile) -> Source | None:
+    """The panel that is there or is built from tables; None where the plan rests on what the study declares."""
+    from evaluation.data.engine import open_source
+
     if file.study.data.tables:
-        return Plans(file, _built(file))
+        return _built(file)
     try:
-        source = open_source(file.study.data.path, path.parent) if file.study.data.path else None
+        return open_source(file.study.data.path, file.path.parent) if file.study.data.path else None
     except EvaluationError as error:
         if file.study.simulation is None:
             instead = " Or declare in a `simulation` section how the outcome varies."
             raise EvaluationError(*(replace(p, fix=p.fix + instead) for p in error.problems)) from None
-        source = None  # the plan rests on what the study declares
-    return Plans(file, source)
+        return None
 
 
 def _built(file: StudyFile) -> Source:
@@ -109,16 +131,14 @@ def power(
     analysed with the analysis's own estimator and test. An added effect shifts these estimates by itself, so power
     for any effect, and the smallest one found with probability `target`, follow from the same draws.
     """
-    from evaluation.estimators.registry import get
-
     study, found, problems = known.file.study, [], []
-    for analysis in study.analyses:
+    ahead = max(int(getattr(e, "anticipation", 0)) for e in known.estimators)  # what one analysis doubts, none may read
+    for analysis, estimator in zip(study.analyses, known.estimators, strict=True):
         if analysis.role not in ("primary", "secondary"):
             continue
-        estimator = cast("PanelEstimator", get(analysis.estimator).model_validate(analysis.options))
         outcome = study.outcome(analysis.outcome)
         try:
-            planned, variation, rests_on = _basis(known, outcome, int(getattr(estimator, "anticipation", 0)))
+            planned, variation, rests_on = _basis(known, outcome, ahead)
             drawn = _drawn(estimator, planned, variation, outcome, draws, seed, progress)
             figures = _figures(drawn, planned, target)
         except NotEstimable as none:

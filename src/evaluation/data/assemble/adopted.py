@@ -76,14 +76,14 @@ def _partial(build: PanelBuild) -> int:
 
 
 def _aside(build: PanelBuild, calendar: Calendar, began: str) -> str:
-    """SQL that makes `aside`: the partly treated period, and what follows the end of treatment where so asked."""
+    """SQL that makes `aside`: the partly treated period, and what is not treated to its last day where so asked."""
     parts = ["SELECT NULL::VARCHAR AS u, NULL::BIGINT AS k WHERE false"]
     if build.adoption.partial_period == "set_aside":
         inside = f"NOT (day(begun) = 1 AND {_first_month(calendar)})"
         parts.append(f"SELECT u, {began} FROM spells WHERE {inside}")
     if build.adoption.ended == "set_aside":
-        ended = calendar.sql("ended")
-        parts.append(f"SELECT u, p.k FROM spells JOIN periods p ON p.k >= {ended} WHERE ended IS NOT NULL")
+        # The day it ended is the last one treated: a period that ends with it is treated throughout.
+        parts.append("SELECT u, p.k FROM spells JOIN periods p ON p.last_day > ended")
     return "CREATE TEMP TABLE aside AS SELECT DISTINCT * FROM (" + " UNION ALL ".join(parts) + ")"
 
 

@@ -160,7 +160,7 @@ class _Maker:
         left = _count(connection, "kept")
         yield FlowStep("units", "Units in the tables", "unit", 0, left)
         for i, exclusion in enumerate(self.build.exclude):
-            gone = sql.excluded(exclusion, self.design, self.tables)
+            gone = sql.excluded(connection, i, exclusion, self.design, self.tables)
             connection.execute(f"DELETE FROM kept WHERE u IN ({gone})")
             now = _count(connection, "kept")
             yield FlowStep(f"exclude_{i + 1}", exclusion.reason, "unit", left - now, now)
@@ -180,14 +180,23 @@ class _Maker:
         yield FlowStep("grid", "Units times periods", "row", 0, left)
         names = [quoted(c) for o in self.study.outcomes for c in [o.column or o.id]]
         empty = " AND ".join(f"{c} IS NULL" for c in names)
-        aside, silent = connection.execute(
+        aside, empty_rows = connection.execute(
             f"SELECT count(*) FILTER (set_aside), count(*) FILTER (NOT set_aside AND {empty}) FROM panel"
         ).fetchall()[0]
+        counted = " OR ".join(f"o{i}.value IS NOT NULL" for i, _ in enumerate(self.study.outcomes))
+        silent = _count(
+            connection,
+            f"(SELECT u FROM kept CROSS JOIN periods {joins} WHERE NOT coalesce({counted}, false) "
+            "AND NOT EXISTS (FROM aside WHERE aside.u = kept.u AND aside.k = periods.k))",
+        )
         connection.execute("UPDATE panel SET " + ", ".join(f"{c} = NULL" for c in names) + " WHERE set_aside")
         yield FlowStep(
             "set_aside", "Begun, or ended, within or before the period: outcome set aside", "row", aside, left - aside
         )
         yield FlowStep("not_reported", "Not reported in full: outcome missing", "row", silent, left - aside - silent)
+        if any(o.per is not None for o in self.study.outcomes):
+            reason = "Reported, but no population, or one of zero: rate missing"
+            yield FlowStep("no_population", reason, "row", empty_rows - silent, left - aside - empty_rows)
         if self.build.balance == "drop_units":
             yield from self._balanced(connection, names)
 

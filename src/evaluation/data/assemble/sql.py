@@ -25,7 +25,7 @@ def unit_of(name: str | None, design: PanelDesign, source: Source) -> str:
     """SQL for a table's unit, as text: codes come as numbers or as text, and a gap turns whole ones into 1.0."""
     column = name or design.unit
     if source.columns[column] in FLOATS:
-        whole = f"{source.value(column)} = floor({source.value(column)})"
+        whole = f"{source.value(column)} = floor({source.value(column)}) AND abs({quoted(column)}) < 1e18"
         number = f"CAST(CAST({quoted(column)} AS BIGINT) AS VARCHAR)"
         return f"CASE WHEN {whole} THEN {number} ELSE CAST({source.value(column)} AS VARCHAR) END"
     return f"nullif(trim(CAST({quoted(column)} AS VARCHAR)), '')"
@@ -140,14 +140,17 @@ def everyone(connection: DuckDBPyConnection, outcomes: int, source: Source) -> N
     DataError
         When a unit began treatment that no other table knows: a misspelt code would make its real unit untreated.
     """
-    parts = ["reporters", "about", *(f"counts{i}" for i in range(outcomes)), *(f"people{i}" for i in range(outcomes))]
+    parts = ["reporters", "about", *(f"events{i}" for i in range(outcomes)), *(f"people{i}" for i in range(outcomes))]
     known = " UNION ".join(f"SELECT u FROM {part}" for part in parts)
     connection.execute(f"CREATE TEMP TABLE everyone AS SELECT DISTINCT u FROM ({known}) WHERE u IS NOT NULL")
     strange = connection.execute("SELECT u FROM starts WHERE u NOT IN (SELECT u FROM everyone) ORDER BY u").fetchall()
     if strange:
         named = ", ".join(str(u) for (u,) in strange[:NAMED]) + (", …" if len(strange) > NAMED else "")
         what = f"names units that no other table knows: {named}."
-        fix = "Write the codes as the other tables do, or leave units out that the panel is not about."
+        fix = (
+            "Write the codes as the other tables do, leave units out (where) that the panel is not about, or name a "
+            "table of all units in design.build.attributes."
+        )
         raise DataError(Problem(source.where, "design.build.adoption", what, fix))
 
 
@@ -228,7 +231,7 @@ def attributes(connection: DuckDBPyConnection, build: PanelBuild, design: PanelD
     source, names = tables[a.table], [quoted(c) for c in a.columns]
     connection.execute(
         f"CREATE TEMP TABLE about AS SELECT {unit_of(a.unit, design, source)} AS u, {', '.join(names)} "
-        f"FROM {source.scan}"
+        f"FROM {source.scan} WHERE {unit_of(a.unit, design, source)} IS NOT NULL"
     )
     twice = connection.execute("SELECT u FROM about GROUP BY u HAVING count(*) > 1 ORDER BY u LIMIT 1").fetchall()
     if twice:
@@ -237,10 +240,25 @@ def attributes(connection: DuckDBPyConnection, build: PanelBuild, design: PanelD
     return [f"about.{name}" for name in names]
 
 
-def excluded(exclusion: Exclusion, design: PanelDesign, tables: Tables) -> str:
-    """SQL of the units that an exclusion keeps out."""
-    parts = [f"SELECT {literal(str(u))} AS u" for u in exclusion.units]
+def excluded(connection: DuckDBPyConnection, i: int, exclusion: Exclusion, design: PanelDesign, tables: Tables) -> str:
+    """SQL of the units that an exclusion keeps out.
+
+    Raises
+    ------
+    DataError
+        When it names no units, or units that no table knows: a misspelt one would stay in.
+    """
+    key, listed = f"design.build.exclude[{i}]", [str(u).strip() for u in exclusion.units]
+    if not listed and not exclusion.table:
+        raise DataError(Problem("", key, "names neither units nor a table.", "Add units, or table and where."))
+    known = {u for (u,) in connection.execute("SELECT u FROM everyone").fetchall()}
+    strange = [u for u in listed if u not in known]
+    if strange:
+        named = ", ".join(strange[:NAMED]) + (", …" if len(strange) > NAMED else "")
+        what = f"names units that no table knows: {named}."
+        raise DataError(Problem("", f"{key}.units", what, "Write the codes as the tables do, or leave these out."))
+    parts = [f"SELECT {literal(u)} AS u" for u in listed]
     if exclusion.table:
         source = tables[exclusion.table]
         parts.append(f"SELECT {unit_of(exclusion.unit, design, source)} AS u FROM {rows(source, exclusion.where)}")
-    return " UNION ".join(parts) if parts else "SELECT NULL::VARCHAR WHERE false"
+    return " UNION ".join(parts)

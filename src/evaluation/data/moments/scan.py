@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Found = PanelMoments | NotEstimable
 
-MOST_UNIT_ROWS = 2_000_000  # rows of the data up to which each unit that is its own cluster is kept as a row
+MOST_UNIT_ROWS = 400_000  # rows of the data up to which each unit that is its own cluster is kept as a row
 
 
 def panel_moments(panel: Panel, outcome: Outcome) -> PanelMoments:
