@@ -274,7 +274,7 @@ def test_moments_with_a_time_zone_are_no_days(tmp_path):
     refused(tmp_path, "time zone", frames={"deaths": zoned})
 
 
-@pytest.mark.parametrize("name", ["u", "k", "cohort", "set_aside", "deaths"])
+@pytest.mark.parametrize("name", ["set_aside", "period_start", "deaths", "Joined", "month"])
 def test_names_that_would_clash_are_refused(tmp_path, name):
     about = pd.DataFrame({"county": ["A", "B", "C", "D"], name: [1, 2, 3, 4]})
     refused(tmp_path, "name", frames={"about": about}, attributes={"table": "about", "columns": [name]})
@@ -308,3 +308,20 @@ def test_a_unit_whose_events_all_lie_outside_the_span_reported_zeros_where_cover
     later = pd.concat([EVENTS, pd.DataFrame({"county": ["E"], "died": [day("2021-05-01")], "drug": ["opioid"]})])
     frame, _ = built(tmp_path, {"deaths": later}, coverage="complete")
     assert outcomes(frame, "E") == [0] * 6
+
+
+def test_an_attribute_named_twice_is_refused(tmp_path):
+    about = pd.DataFrame({"county": ["A", "B", "C", "D"], "state": list("XXYY")})
+    refused(tmp_path, '"state" is the name', frames={"about": about},
+            attributes={"table": "about", "columns": ["state", "state"]})  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["u", "k", "t", "n", "cohort", "first_day", "people", "value", "a0", "year"])
+def test_an_attribute_may_have_any_other_name(tmp_path, name):
+    about = pd.DataFrame({"county": ["A", "B", "C", "D"], name: [11, 12, 13, 14], "state": list("XXYY")})
+    frame, _ = built(
+        tmp_path, {"about": about}, attributes={"table": "about", "columns": ["state", name]}, balance="drop_units"
+    )
+    assert frame.groupby("county")[name].first().to_dict() == {"A": 11, "C": 13}
+    assert frame.groupby("county")["joined"].first().to_dict() == {"A": 4, "C": 0}
+    assert outcomes(frame, "A") == [2, 0, 0, 1, 0, 0]

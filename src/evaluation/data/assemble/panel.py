@@ -56,12 +56,11 @@ def build_panel(study: Study, base: Path, out: Path) -> Built:
     return Built(open_source(str(out), base), files, flow)
 
 
-INTERNAL = ("u", "k", "t", "n", "cohort", "first_day", "last_day", "days", "year", "value", "people", "set_aside",
-            "period_start")  # fmt: skip
+KEPT = ("set_aside", "period_start")  # columns that the builder adds
 
 
 def _names(study: Study, attributes: list[str]) -> None:
-    """Raise DataError where two columns of the panel would bear one name, or a name that the builder needs."""
+    """Raise DataError where two columns of the panel would bear one name, or one that the builder adds."""
     design, key = study.design, "design.build.attributes.columns"
     taken = [(design.unit, "design.unit"), (design.time, "design.time"), (design.cohort, "design.cohort")]  # type: ignore[union-attr]
     for i, o in enumerate(study.outcomes):
@@ -70,10 +69,12 @@ def _names(study: Study, attributes: list[str]) -> None:
     first: dict[str, str] = {}
     problems = []
     for name, at in [*taken, *((a, key) for a in attributes)]:
-        if name.casefold() in ("set_aside", "period_start") or (at == key and name.casefold() in INTERNAL):
+        if name.casefold() in KEPT:
             problems.append(Problem("", at, f'the name "{name}" is kept for the panel itself.', "Rename the column."))
-        elif (other := first.setdefault(name.casefold(), at)) != at:
-            problems.append(Problem("", at, f'"{name}" is the name of {other} too.', "Give each its own name."))
+        elif name.casefold() in first:
+            what = f'"{name}" is the name of {first[name.casefold()]} too.'
+            problems.append(Problem("", at, what, "Give each its own name, once."))
+        first.setdefault(name.casefold(), at)
     if problems:
         raise DataError(*problems)
 

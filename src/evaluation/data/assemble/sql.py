@@ -228,7 +228,8 @@ def attributes(connection: DuckDBPyConnection, build: PanelBuild, design: PanelD
     if a is None:
         connection.execute("CREATE TEMP TABLE about (u VARCHAR)")
         return []
-    source, names = tables[a.table], [quoted(c) for c in a.columns]
+    # Names of their own keep the columns apart from the builder's, whatever they are called.
+    source, names = tables[a.table], [f"{quoted(c)} AS a{i}" for i, c in enumerate(a.columns)]
     connection.execute(
         f"CREATE TEMP TABLE about AS SELECT {unit_of(a.unit, design, source)} AS u, {', '.join(names)} "
         f"FROM {source.scan} WHERE {unit_of(a.unit, design, source)} IS NOT NULL"
@@ -237,7 +238,7 @@ def attributes(connection: DuckDBPyConnection, build: PanelBuild, design: PanelD
     if twice:
         what = f"has more than one row for {twice[0][0]}."
         raise DataError(Problem(source.where, "design.build.attributes", what, "Keep one row a unit."))
-    return [f"about.{name}" for name in names]
+    return [f"about.a{i} AS {quoted(c)}" for i, c in enumerate(a.columns)]
 
 
 def excluded(connection: DuckDBPyConnection, i: int, exclusion: Exclusion, design: PanelDesign, tables: Tables) -> str:
