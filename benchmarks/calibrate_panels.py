@@ -94,7 +94,7 @@ def _panel(  # noqa: PLR0913 - a design is what varies here
 
     times = np.arange(1, periods + 1)
     order = np.argsort(cluster, kind="stable")
-    planned = Planned(times, cohort[order], cluster[order])
+    planned = Planned.of(times, cohort[order], cluster[order])
     errors = Variation(1.0, shared, carry).draw(planned.cluster, periods, generator)
     since = times - planned.cohort[:, None]
     treated = (planned.cohort[:, None] > 0) & (since >= 0)
@@ -182,7 +182,7 @@ def counts(generator: np.random.Generator) -> Drawn:
     from evaluation.data.planned import Planned
 
     times, cohort, cluster = np.arange(1, 9), _dealt(60, (4, 6))[np.arange(120) // 2], np.arange(120) // 2
-    planned = Planned(times, cohort, cluster)
+    planned = Planned.of(times, cohort, cluster)
     level = 1.5 + 0.5 * generator.standard_normal((120, 1)) + 0.05 * times
     shock = 0.1 * generator.standard_normal((60, 8))[cluster]
     treated = (cohort[:, None] > 0) & (times >= cohort[:, None])
