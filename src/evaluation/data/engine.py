@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,10 @@ class Source:
             return f"({self.view})"
         listed = ", ".join("'" + f.replace("'", "''") + "'" for f in self.files)
         return f"read_parquet([{listed}], union_by_name = true)"
+
+    def where_rows(self, condition: str) -> Source:
+        """The rows of which an SQL condition holds; of unknown rows it does not."""
+        return replace(self, view=f"SELECT * FROM {self.scan} WHERE {condition}")
 
     def value(self, name: str) -> str:
         """SQL for a column with NaN turned into NULL: missing is NULL and nothing else."""

@@ -19,6 +19,8 @@ from evaluation.results.files import (
 )
 from evaluation.results.model import COUNTS, MAIN_TERMS, TABLES, Column, Disclosure, Kind, Table, data_model
 from evaluation.results.rows import (
+    Attrition,
+    Balance,
     Check,
     Component,
     CurvePoint,
@@ -28,10 +30,12 @@ from evaluation.results.rows import (
     Influence,
     Joint,
     Opinion,
+    Overlap,
     ResultSet,
     Scale,
     Sensitivity,
     Status,
+    Subgroup,
     not_estimable,
 )
 
@@ -40,6 +44,8 @@ __all__ = [
     "MAIN_TERMS",
     "SIGNIFICANT_DIGITS",
     "TABLES",
+    "Attrition",
+    "Balance",
     "Check",
     "Column",
     "Component",
@@ -52,11 +58,13 @@ __all__ = [
     "Joint",
     "Kind",
     "Opinion",
+    "Overlap",
     "ResultSet",
     "Row",
     "Scale",
     "Sensitivity",
     "Status",
+    "Subgroup",
     "Table",
     "data_model",
     "normalised",

@@ -84,7 +84,7 @@ class Check:
 class CurvePoint:
     """A point of a curve over follow-up time, by group (`treated`, `control`, `all`)."""
 
-    quantity: Literal["survival", "cumulative_incidence"]
+    quantity: str  # survival, cumulative_incidence, or cumulative_incidence:<competing event>
     group: str
     time: float
     n_risk: int
@@ -166,6 +166,85 @@ class Opinion:
     counts: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class Balance:
+    """One characteristic in both arms, as it was (`before`) or as the analysis weighs or matches people (`after`).
+
+    `smd` is the difference in means over the standard deviation that the analysis's method page names;
+    `variance_ratio` treated over control. `counts` as in `Estimate`.
+    """
+
+    covariate: str
+    stage: Literal["before", "after"]
+    kind: Literal["binary", "continuous"]
+    mean_treated: float | None
+    mean_control: float | None
+    std_dev_treated: float | None
+    std_dev_control: float | None
+    smd: float | None
+    variance_ratio: float | None = None
+    time: float | None = None  # the window, where the analysis has several
+    status: Status = "ok"
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """People, and what they weigh, in one bin of the estimated chance of being treated."""
+
+    group: Literal["treated", "control"]
+    low: float
+    high: float
+    n: int
+    weight: float
+    time: float | None = None
+    status: Status = "ok"
+
+
+@dataclass(frozen=True)
+class Attrition:
+    """People of each arm who entered, and whose outcome by the window is known, against the WWC's boundary.
+
+    Shares in per cent; `rating` is `low` or `high` attrition under each of the boundary's two assumptions.
+    """
+
+    time: float | None
+    n_treated: int
+    n_control: int
+    known_treated: int
+    known_control: int
+    overall: float | None
+    differential: float | None
+    boundary_cautious: float | None
+    boundary_optimistic: float | None
+    rating_cautious: str
+    rating_optimistic: str
+    status: Status = "ok"
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """The effect in one stratum, and the test of whether effects differ between the strata of its characteristic."""
+
+    covariate: str
+    level: str
+    term: str
+    time: float | None
+    estimate: float | None
+    std_error: float | None
+    conf_low: float | None
+    conf_high: float | None
+    p_value: float | None
+    scale: Scale
+    n_units: int | None
+    n_treated_units: int | None
+    p_interaction: float | None = None
+    p_interaction_adjusted: float | None = None
+    adjustment: str = ""
+    status: Status = "ok"
+    counts: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Joint:
     """The event-time estimates of an analysis and how they vary together; diagnostics read it, and it is not stored.
@@ -206,6 +285,10 @@ class ResultSet:
     sensitivity: tuple[Sensitivity, ...] = ()
     components: tuple[Component, ...] = ()
     opinions: tuple[Opinion, ...] = ()
+    balance: tuple[Balance, ...] = ()
+    overlap: tuple[Overlap, ...] = ()
+    attrition: tuple[Attrition, ...] = ()
+    subgroups: tuple[Subgroup, ...] = ()
     joint: Joint | None = None
     influence: Influence | None = None
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def frame(study: Study, source: Source) -> Panel | Cohort:
-    """The study's `Panel` or `Cohort` over `source`."""
+    """The study's `Panel`, or its `Cohort` as the primary analysis sees it, over `source`."""
     if isinstance(study.design, PanelDesign):
         from evaluation.data.panel import Panel
 
         return Panel.of(study.design, source)
     from evaluation.data.cohort import Cohort
 
-    return Cohort.of(study.design, source)
+    return Cohort.for_analysis(study, study.primary, source)
 
 
 def roles(study: Study) -> dict[str, str]:

@@ -58,7 +58,7 @@ class _Job:
     def answer(self) -> ResultSet:
         """The estimates with their diagnostics."""
         if not isinstance(self.estimator, PanelEstimator):
-            return self.estimator.fit(self.data, self.outcome)
+            return self._of_people()
         from evaluation.data.cluster_names import cluster_names
         from evaluation.diagnostics.case import Case
         from evaluation.diagnostics.leave_out import MOST_CLUSTERS
@@ -73,6 +73,15 @@ class _Job:
         names = cluster_names(self.data, MOST_CLUSTERS)
         places = design.units_are == "places"
         return diagnose(case, study.diagnostics, self.analysis.role, places=places, names=names)
+
+    def _of_people(self) -> ResultSet:
+        """The same of a cohort: the people this analysis is about, on its clock."""
+        from evaluation.data.cohort import Cohort
+        from evaluation.diagnostics.cohort import CohortCase, diagnose
+
+        cohort = Cohort.for_analysis(self.study, self.analysis, self.data.source)
+        results = self.estimator.fit(cohort, self.outcome)
+        return diagnose(CohortCase(self.estimator, cohort, self.outcome, results, self.study, self.analysis))
 
 
 def _fit(job: _Job) -> Finished:

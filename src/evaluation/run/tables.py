@@ -88,6 +88,11 @@ def tables(study: Study, finished: list[Finished], described: dict[str, list[Row
         "sensitivity": [],
         "decomposition": [],
         "second_opinion": [],
+        "balance": [],
+        "overlap": [],
+        "attrition": [],
+        "subgroups": [],
+        "implementation": [],
         "curve": [],
         "flow": [],
         "series": [],
@@ -106,5 +111,9 @@ def tables(study: Study, finished: list[Finished], described: dict[str, list[Row
         out["sensitivity"] += [key | _flat(s) for s in done.results.sensitivity]
         out["decomposition"] += [key | _flat(c) | {"status": "ok"} for c in done.results.components]
         out["second_opinion"] += [key | _flat(o) for o in done.results.opinions]
+        out["balance"] += [key | _flat(b) for b in done.results.balance]
+        out["overlap"] += [key | _flat(o) for o in done.results.overlap]
+        out["attrition"] += [key | _flat(a) for a in done.results.attrition]
+        out["subgroups"] += [key | {"outcome": done.analysis.outcome} | _flat(s) for s in done.results.subgroups]
     out["event_study"] = event_study(out["estimates"])
     return out

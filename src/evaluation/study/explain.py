@@ -178,11 +178,16 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _chosen(models: Sequence[type[BaseModel]], value: Any) -> type[BaseModel] | None:
-    """Of a discriminated union's models, the one whose `type` the value bears."""
+    """Of a discriminated union's models, the one whose `type` the value bears; a cohort with index events is built."""
     if len(models) < 2:
         return models[0] if models else None
-    kind = value.get("type") if isinstance(value, dict) else None
-    return next((m for m in models if kind in get_args(m.model_fields["type"].annotation)), None)
+    given = value if isinstance(value, dict) else {}
+    fitting = [
+        m
+        for m in models
+        if "type" in m.model_fields and given.get("type") in get_args(m.model_fields["type"].annotation)
+    ]
+    return next((m for m in fitting if ("index" in m.model_fields) == ("index" in given)), next(iter(fitting), None))
 
 
 def described(value: Any) -> str:

@@ -7,9 +7,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
-from evaluation.study.building import OutcomeBuild, PanelBuild, Population
+from evaluation.study.building import Day, Filter, OutcomeBuild, PanelBuild, Population
+from evaluation.study.cohort_building import (
+    AtRisk,
+    Characteristic,
+    Coverage,
+    EventRows,
+    IndexEvents,
+    Length,
+    Offence,
+    OtherEvent,
+    Rule,
+    Span,
+)
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -54,8 +66,10 @@ class Data(Model):
     """Where the analysis data lie."""
 
     path: str | list[str] | None = None  # a file, a folder, a glob, or a list of them
-    tables: dict[str, str | list[str]] = {}  # files by name, from which a panel is built (design.build)
+    tables: dict[str, str | list[str]] = {}  # files by name, from which a panel or a cohort is built
     store: bool = False
+    as_of: Day | None = None  # cohorts from tables: the last day that the data tell of
+    coverage: Coverage | None = None  # cohorts from tables: how far each agency's data reach
     source: str = ""  # citation of the data, shown in the report
 
 
@@ -105,10 +119,91 @@ class CohortDesign(Model):
     covariates: list[ColumnName] = []
     windows: list[Window] = []
     cluster: ColumnName | None = None
+    weights: ColumnName | None = None
+    completed: ColumnName | None = None  # 1 for those who finished the program: for descriptive contrasts alone
     people_label: Text = "people"  # plural noun for the report: people released from prison
 
+    def for_outcome(self, outcome: Outcome, clock: str | None = None) -> CohortDesign:  # noqa: ARG002
+        """The design with the columns of one outcome; ready-made data hold one outcome, on one clock."""
+        return self
 
-Design = Annotated[PanelDesign | CohortDesign, Field(discriminator="type")]
+    def clock_of(self, analysis: Analysis) -> Literal["calendar", "street"]:  # noqa: ARG002
+        """The clock that an analysis runs on."""
+        return "calendar"
+
+
+class BuiltCohortDesign(CohortDesign):
+    """People followed from an index event, found in tables of events; the builder names the columns.
+
+    An outcome's columns are `<outcome>_time`, `<outcome>_event` and `<outcome>_follow_up` (see `of_outcome`).
+    """
+
+    arm: Literal["arm"] = "arm"
+    assignment: Literal["observational", "randomised"] = "observational"
+    time: Literal["time"] = "time"
+    time_unit: Literal["day", "week", "month", "year"] = "month"
+    event: Literal["event"] = "event"
+    person: ColumnName = "person_id"
+    index: IndexEvents = Field(description="the events that begin the program: table, date, where")
+    comparison: IndexEvents = Field(description="the events that begin the comparison's follow-up: table, date, where")
+    clean_window: Length = Span(count=0, unit="day")  # no earlier index event within it
+    crossover: Literal["first", "exclude"] = "first"  # people with index events in both pools
+    at_risk: AtRisk | Literal["calendar"] = "calendar"
+    include: list[Rule] = []
+    exclude: list[Rule] = []
+    characteristics: dict[str, Characteristic] = {}
+    completers: Filter = {}  # what the index event's own row says of those who finished the program
+    events: dict[str, OtherEvent] = {}  # competing events other than death, by name
+
+    def for_outcome(self, outcome: Outcome, clock: str | None = None) -> CohortDesign:
+        """The ready-made design whose columns the builder has written for an outcome, on a clock."""
+        street = "street_" if clock == "street" else ""
+        every_event = self.index.first_per_person is False
+        return CohortDesign(
+            type="cohort", arm=self.arm, assignment=self.assignment, time=f"{outcome.id}_{street}time",
+            time_unit=self.time_unit, event=f"{outcome.id}_event", follow_up=f"{outcome.id}_{street}follow_up",
+            person=None if every_event else self.person, covariates=self.covariates,
+            competing={name: 2 + i for i, name in enumerate(outcome.competing)},
+            windows=outcome.windows or self.windows, cluster=self.cluster or (self.person if every_event else None),
+            weights="weight" if every_event else None, completed="completed" if self.completers else None,
+            people_label=self.people_label,
+        )  # fmt: skip
+
+    def clock_of(self, analysis: Analysis) -> Literal["calendar", "street"]:
+        """The clock that an analysis runs on: its own, else the design's."""
+        return analysis.clock or ("calendar" if self.at_risk == "calendar" else "street")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _characteristics_are_covariates(cls, values: Any) -> Any:
+        """Every characteristic is a covariate, unless the study file lists them."""
+        if (
+            isinstance(values, dict)
+            and not values.get("covariates")
+            and isinstance(values.get("characteristics"), dict)
+        ):
+            return {**values, "covariates": list(values["characteristics"])}
+        return values
+
+
+def _kind(design: Any) -> Any:
+    return design.get("type") if isinstance(design, dict) else getattr(design, "type", None)
+
+
+def _source(design: Any) -> str:
+    """Whether a cohort is built from tables: then it says where index events are found."""
+    built = isinstance(design, BuiltCohortDesign) or (isinstance(design, dict) and "index" in design)
+    return "from_tables" if built else "ready_made"
+
+
+AnyCohort = Annotated[
+    Annotated[CohortDesign, Tag("ready_made")] | Annotated[BuiltCohortDesign, Tag("from_tables")],
+    Discriminator(_source),
+]
+Design = Annotated[
+    Annotated[PanelDesign, Tag("panel")] | Annotated[AnyCohort, Tag("cohort")],
+    Discriminator(_kind),
+]
 
 
 class Outcome(Model):
@@ -122,6 +217,23 @@ class Outcome(Model):
     build: OutcomeBuild | None = None  # where the panel is made from data.tables
     per: Population | None = None
     better: Literal["lower", "higher"] = "lower"
+    # Cohorts from tables: which events count, from which date, for how long
+    kind: Literal["recidivism", "event", "death"] | None = None
+    marker: Literal["arrest", "charge", "conviction", "incarceration", "any"] | None = None
+    offence: Offence = Offence()
+    date_basis: Literal["event", "offence", "arrest", "filing", "disposition"] | None = None  # default: event
+    lag: Length = Span(count=0, unit="day")  # what courts need to decide: follow-up ends so much earlier
+    events: EventRows | None = None  # of kind event
+    windows: list[Window] = []  # default: the design's
+    competing: list[str] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_its_id(cls, values: Any) -> Any:
+        """An outcome with a kind is called by its id, where the study file has no label."""
+        if isinstance(values, dict) and values.get("kind") and not values.get("label"):
+            return {**values, "label": str(values.get("id", "")).replace("_", " ").capitalize()}
+        return values
 
     def __hash__(self) -> int:
         """By id: an id stands for one outcome of a study."""
@@ -139,6 +251,8 @@ class Analysis(Model):
     estimator: Text = Field(description="an estimator's id; `evaluation methods` lists them")
     options: dict[str, Any] = {}
     label: str = ""  # how the report names it; default: the estimator's title
+    clock: Literal["calendar", "street"] | None = None  # cohorts from tables; default: as design.at_risk says
+    among: Literal["everyone", "completers"] = "everyone"  # completers: descriptive, and never more than exploratory
 
 
 class Diagnostics(Model):

@@ -1,0 +1,86 @@
+"""The whole set of diagnostics of an analysis of people, as the study file switches them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evaluation.errors import NotEstimable
+from evaluation.estimators.base import Estimator
+from evaluation.results import MAIN_TERMS, Check, Estimate, ResultSet
+from evaluation.study.models import Analysis, Outcome, Study
+
+if TYPE_CHECKING:
+    from evaluation.data.cohort import Cohort
+
+ARGUED = ("primary", "secondary")  # roles whose results carry the argument
+Asked = tuple[str, Callable[[], ResultSet]]
+
+
+@dataclass(frozen=True)
+class CohortCase:
+    """An analysis of people after its fit: what its diagnostics ask again, under other choices."""
+
+    estimator: Estimator
+    cohort: Cohort
+    outcome: Outcome
+    results: ResultSet
+    study: Study
+    analysis: Analysis
+
+    @property
+    def main(self) -> list[Estimate]:
+        """The estimates by which the analysis is judged, one a window; none where nothing could be estimated."""
+        found = [e for e in self.results.estimates if e.status == "ok" and e.term in MAIN_TERMS]
+        term = next((t for t in MAIN_TERMS if any(e.term == t for e in found)), "")
+        return [e for e in found if e.term == term]
+
+    @property
+    def argued(self) -> bool:
+        """Whether the report argues with this analysis."""
+        return self.analysis.role in ARGUED
+
+    @property
+    def covariates(self) -> list[str]:
+        """The characteristics that the analysis adjusts for."""
+        return self.estimator.covariate_columns(list(self.cohort.covariates))
+
+
+def diagnose(case: CohortCase) -> ResultSet:
+    """The results with what the diagnostics add; one without an answer says nothing."""
+    results = case.results
+    for name, ask in _asked(case):
+        try:
+            results += ask()
+        except NotEstimable:
+            continue
+        except Exception as error:  # noqa: BLE001 - a defect in a diagnostic must not lose the estimates
+            message = f"The diagnostic {name} stopped on an internal error ({type(error).__name__}: {error})."
+            results += ResultSet(checks=(Check("diagnostic_missing", "warn", message, group=name),))
+    return results
+
+
+def _asked(case: CohortCase) -> list[Asked]:
+    """What is to be asked, by name, in the order of the results."""
+    found: list[Asked] = [("conditions", lambda: ResultSet(checks=tuple(_conditions(case))))]
+    return found
+
+
+def _conditions(case: CohortCase) -> list[Check]:
+    """What a reader must know of whom, and on which clock, the analysis follows."""
+    found = []
+    if case.cohort.clock == "street":
+        message = (
+            "The clock stops while people are in custody. Custody comes after entry and can itself be a result of the "
+            "program, so this is a sensitivity analysis beside calendar time and no estimate of the program's effect."
+        )
+        found.append(Check("street_time", "warn", message))
+    if case.cohort.among == "completers":
+        message = (
+            "Only those who completed the program are compared with all others. Who completes differs from who leaves "
+            "in ways that also bear on the outcome, so this describes completers and says nothing about the program's "
+            "effect; it is never graded."
+        )
+        found.append(Check("completers_only", "warn", message))
+    return found
