@@ -161,7 +161,7 @@ class BuiltCohortDesign(CohortDesign):
         every_event = self.index.first_per_person is False
         return CohortDesign(
             type="cohort", arm=self.arm, assignment=self.assignment, time=f"{outcome.id}_{street}time",
-            time_unit=self.time_unit, event=f"{outcome.id}_event", follow_up=f"{outcome.id}_{street}follow_up",
+            time_unit=self.time_unit, event=f"{outcome.id}_{street}event", follow_up=f"{outcome.id}_{street}follow_up",
             person=None if every_event else self.person, covariates=self.covariates,
             competing={name: 2 + i for i, name in enumerate(outcome.competing)},
             windows=outcome.windows or self.windows, cluster=self.cluster or (self.person if every_event else None),
