@@ -11,12 +11,13 @@ from evaluation.report.released import Released, open_run
 from evaluation.report.render import FORMATS, PRODUCTS, render
 from evaluation.report.write import write
 
+from .case_court import court
 from .case_experiment import experiment
 from .case_robust import robust
 from .case_simulated import simulated
 from .cases import Case
 
-CASES = {"experiment": experiment, "panel": robust, "simulated": simulated}
+CASES = {"court": court, "experiment": experiment, "panel": robust, "simulated": simulated}
 _RENDERED: dict[str, Path] = {}
 
 

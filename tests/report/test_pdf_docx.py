@@ -14,6 +14,7 @@ from .cases import Case
 
 PRODUCTS = ("brief", "full", "appendix")
 TITLES = {
+    "court": "Drug court",
     "experiment": "Financial aid after prison",
     "panel": "Administrative licence revocation",
     "simulated": "Drug court",

@@ -7,19 +7,34 @@ from pathlib import Path
 
 from evaluation import resources
 from evaluation.report.docx_theme import with_header
+from evaluation.report.figures.competing import competing
 from evaluation.report.figures.curve import curve, curve_hidden
 from evaluation.report.figures.decomposition import decomposition
 from evaluation.report.figures.event_study import event_study
 from evaluation.report.figures.figure import Figure
+from evaluation.report.figures.flow import flow
 from evaluation.report.figures.forest import forest
 from evaluation.report.figures.gaps import gaps
 from evaluation.report.figures.honest import honest
 from evaluation.report.figures.leave_out import leave_out
+from evaluation.report.figures.love import love
+from evaluation.report.figures.overlap import overlap
 from evaluation.report.figures.series import series
+from evaluation.report.figures.subgroups import subgroups
 from evaluation.report.headline import Headline, credible, headline
 from evaluation.report.markdown import NOTHING, escape, paragraphs
 from evaluation.report.released import Released, open_run
-from evaluation.report.sections import checks, design, findings, recomputed, robustness, summary, technical
+from evaluation.report.sections import (
+    checks,
+    delivery,
+    design,
+    findings,
+    people,
+    recomputed,
+    robustness,
+    summary,
+    technical,
+)
 from evaluation.report.words import day
 
 DOCUMENTS = ("_quarto.yml", "brief.qmd", "full.qmd", "appendix.qmd")
@@ -61,6 +76,7 @@ def figures(released: Released, head: Headline) -> dict[str, Figure]:
     """The figures there are, by id, in the order of the full report."""
     found: list[Figure | None] = [curve(released, head), event_study(released, head), series(released, head)]
     found += gaps(released, head) if released.panel else []
+    found += [flow(head), love(head), overlap(head), competing(head), subgroups(head)] if released.cohort else []
     found += [forest(released)]
     if released.panel and head.known and credible(head):
         found += [honest(head), leave_out(head), decomposition(released, head)]
@@ -134,6 +150,9 @@ def includes(released: Released, head: Headline, drawn: dict[str, Figure]) -> di
         "balance": design.balance(released),
         "main_result": findings.main_text(head),
         "robustness": robustness.section(head),
+        "alike_after": people.alike_after(head),
+        "within_groups": people.subgroups_text(head),
+        "delivery": delivery.section(released),
         "hidden": checks.hidden_text(released),
         "methods": technical.methods(released),
         "glossary": technical.glossary(),
@@ -142,7 +161,7 @@ def includes(released: Released, head: Headline, drawn: dict[str, Figure]) -> di
     for name in FIGURES:
         instead = curve_hidden(released, head) if name == "curve" else ""
         texts[f"figure_{name.replace('-', '_')}"] = _section(name, drawn, released.time_unit, instead)
-    for name in ("honest", "leave-out", "decomposition"):
+    for name in ("honest", "leave-out", "decomposition", "flow", "love", "overlap", "competing", "subgroups"):
         texts[f"figure_{name.replace('-', '_')}"] = _section(name, drawn, released.time_unit)
     beside = [f.markdown() for name, f in drawn.items() if name.startswith("gap-")]
     texts["figure_gaps"] = "\n".join([f"{HEADINGS['gaps']}\n", *beside]) if beside else NOTHING
@@ -158,6 +177,11 @@ HEADINGS = {
     "honest": "### If paths differed",
     "leave-out": "### One left out in turn",
     "decomposition": "### What a regression mixes",
+    "flow": "",
+    "love": "",
+    "overlap": "",
+    "competing": "### What came first",
+    "subgroups": "",
 }
 
 
@@ -174,11 +198,15 @@ def tables(released: Released, head: Headline) -> dict[str, str]:
     return {
         "logic": design.logic_model(released),
         "glance": design.glance(released),
-        "flow": checks.flow_table(released, checks.flow_rows(head)),
+        "flow": NOTHING if flow(head) else checks.flow_table(released, checks.flow_rows(head)),
         "flow_all": checks.flow_table(released, released.rows("flow"), "flow-all"),
         "missing": design.quality_table(released),
         "quality": design.quality_table(released, "quality"),
         "baseline": design.baseline_table(released),
+        "balance": people.balance_table(head),
+        "attrition": people.attrition_table(head),
+        "clocks": people.clocks_table(head),
+        "subgroups": people.subgroups_table(head),
         "main": findings.main_table(head),
         "analyses": findings.all_table(released),
         "groups": findings.groups_table(head),
