@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from calibration import NOMINAL, Calibration, Found, all_draws, coverage_error, summary
+
 ROOT = Path(__file__).parents[1]
-NOMINAL, FAR_BIAS = 0.95, 0.1
 RANDOMISATIONS = 99
 
 
@@ -292,15 +291,6 @@ DESIGNS = (
 # --------------------------------------------------------------------------- one draw
 
 
-@dataclass(frozen=True)
-class Found:
-    """Error of the estimate, its standard error, and whether the interval (or the test) holds the truth."""
-
-    error: float
-    std_error: float
-    covered: bool
-
-
 def _fit(case: Case, drawn: Drawn) -> Found | None:
     from evaluation.errors import NotEstimable
     from evaluation.estimators.registry import get
@@ -354,38 +344,6 @@ def one_draw(design: str, seed: int) -> list[Found | None]:
 # --------------------------------------------------------------------------- the page
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """How a case did over all draws. `bias` is in standard deviations of the estimates."""
-
-    case: Case
-    draws: int
-    bias: float
-    coverage: float
-    ratio: float
-
-    @property
-    def passes(self) -> bool:
-        """Whether bias and coverage are within their limits."""
-        return abs(self.bias) < FAR_BIAS and abs(self.coverage - NOMINAL) <= 3 * coverage_error(self.draws)
-
-
-def coverage_error(draws: int) -> float:
-    """Monte Carlo standard error of the coverage of an interval that is right."""
-    return math.sqrt(NOMINAL * (1 - NOMINAL) / draws)
-
-
-def summary(case: Case, found: list[Found | None]) -> Calibration:
-    """Bias, coverage and mean standard error over the standard deviation of the estimates."""
-    known = [f for f in found if f is not None]
-    if len(known) < 2:
-        return Calibration(case, len(known), math.nan, math.nan, math.nan)
-    errors = np.array([f.error for f in known])
-    spread = float(errors.std(ddof=1))
-    return Calibration(case, len(known), float(errors.mean()) / spread, sum(f.covered for f in known) / len(known),
-                       float(np.mean([f.std_error for f in known])) / spread)  # fmt: skip
-
-
 PAGE = """\
 # Calibration of the panel estimators
 
@@ -429,13 +387,6 @@ def page(results: dict[str, list[Calibration]], draws: int) -> str:
     return text
 
 
-def _all_draws(design: Design, draws: int, jobs: int) -> Iterator[list[Found | None]]:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"  # one thread a process: the processes share the cores
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(one_draw, [design.name] * draws, range(1, draws + 1), chunksize=10)
-
-
 def main() -> int:
     """Run every design, write the page, and say whether all that should be within limits is."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -447,7 +398,7 @@ def main() -> int:
     results: dict[str, list[Calibration]] = {}
     for design in (d for d in DESIGNS if d.name in asked.designs):
         start = time.monotonic()
-        found = list(_all_draws(design, asked.draws, asked.jobs))
+        found = list(all_draws(one_draw, [design.name], asked.draws, asked.jobs))
         results[design.name] = [summary(case, [f[i] for f in found]) for i, case in enumerate(design.cases)]
         print(f"{design.name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         asked.out.write_text(page(results, asked.draws), encoding="utf-8")

@@ -15,6 +15,7 @@ import statsmodels.api as sm
 from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.stats.stattools import durbin_watson
 
+from evaluation.study.building import Population
 from evaluation.study.models import Outcome
 from tests.panels import OUTCOME, checks, estimates, fit, overall
 
@@ -189,3 +190,15 @@ def test_a_series_without_noise():
     assert overall(results).estimate == pytest.approx(4 + 0.25 * 7, abs=1e-10)
     assert overall(results).std_error is None
     assert estimates(results, "gap")[20.0].estimate == pytest.approx(5, abs=1e-10)
+
+
+def test_rates_are_told_per_so_many_as_the_population_says():
+    frame = places(np.random.default_rng(4))
+    outcome = Outcome(id="events", label="Events", column="y", type="count", exposure="people")
+    told = outcome.model_copy(update={"per": Population(table="t", column="people")})
+    one, rate, asked = (
+        overall(fit("interrupted_time_series", frame, options, o))
+        for options, o in (({}, outcome), ({}, told), ({"per": 1000.0}, told))
+    )
+    assert rate.estimate == pytest.approx(100_000 * one.estimate, rel=1e-9)
+    assert asked.std_error == pytest.approx(1000 * one.std_error, rel=1e-9)

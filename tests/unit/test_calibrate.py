@@ -13,6 +13,8 @@ PROGRAM = Path(__file__).parents[2] / "benchmarks" / "calibrate.py"
 
 def loaded(name):
     """A program of the benchmarks as a module."""
+    if str(PROGRAM.parent) not in sys.path:
+        sys.path.append(str(PROGRAM.parent))  # the programs import one another, as scripts do
     spec = importlib.util.spec_from_file_location(name, PROGRAM.with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

@@ -103,9 +103,9 @@ def added(done):
     return {i.method.split(" adjustment")[0]: i for i in done.results.inference if "adjustment over" in i.method}
 
 
-def test_the_family_is_one_headline_an_outcome():
+def test_the_family_is_one_headline_an_outcome_and_window():
     family = [
-        finished("second", "secondary", 0.04, "work", term="risk_difference", times=(12.0, 24.0)),
+        finished("second", "secondary", 0.04, "work", term="risk_difference", times=(12.0, 24.0)),  # 0.5 at 12
         finished("again", "secondary", 0.002),
         finished("main", "primary", 0.01),
         finished("third", "secondary", 0.03, "work"),
@@ -115,16 +115,41 @@ def test_the_family_is_one_headline_an_outcome():
     ]
     second, again, main, *others = adjusted(family)
     assert [d.analysis.id for d in adjusted(family)] == [d.analysis.id for d in family]
-    assert added(main)["Holm"].p_value == pytest.approx(0.02)
-    assert added(second)["Holm"].p_value == pytest.approx(0.04)
-    assert added(main)["Benjamini-Hochberg"].p_value == pytest.approx(0.02)
+    assert added(main)["Holm"].p_value == pytest.approx(3 * 0.01)
+    assert added(second)["Holm"].p_value == pytest.approx(2 * 0.04)
+    assert added(main)["Benjamini-Hochberg"].p_value == pytest.approx(3 * 0.01)
+    earlier = next(i for i in second.results.inference if i.time == 12.0 and i.method.startswith("Holm"))
+    assert earlier.p_value == pytest.approx(0.5)
     row = added(second)["Holm"]
-    assert row.method == "Holm adjustment over 2 outcomes"
+    assert row.method == "Holm adjustment over 3 outcomes by window"
     assert (row.term, row.time, row.n_clusters, row.distribution, row.df) == ("risk_difference", 24.0, 20, "t", 19)
     assert (row.std_error, row.conf_low, row.conf_high) == (None, None, None)
     assert "Romano-Wolf" not in added(main)
     assert [added(d) for d in (again, *others)] == [{}] * 5
     assert [d.results.estimates for d in adjusted(family)] == [d.results.estimates for d in family]
+
+
+def test_a_window_is_asked_about_once_and_the_whole_follow_up_not_beside_windows():
+    family = [
+        finished("main", "primary", 0.01, "work", term="risk_difference", times=(24.0,)),
+        finished("all", "secondary", 0.02, "work", term="risk_difference", times=(12.0, 24.0)),
+        finished("curves", "secondary", 0.03, "work", term="risk_difference", times=(12.0, 24.0)),
+        finished("cox", "secondary", 0.001, "work", term="arm"),
+    ]
+    main, by_window, curves, cox = adjusted(family)
+    assert added(main)["Holm"].method == "Holm adjustment over 2 windows"
+    assert added(main)["Holm"].p_value == pytest.approx(0.02)
+    assert {i.time for i in by_window.results.inference if "adjustment" in i.method} == {12.0}
+    assert (added(curves), added(cox)) == ({}, {})
+
+
+def test_a_hazard_ratio_that_leads_stands_beside_the_windows():
+    cox, by_window = adjusted([
+        finished("cox", "primary", 0.01, "work", term="arm"),
+        finished("all", "secondary", 0.5, "work", term="risk_difference", times=(12.0, 24.0)),
+    ])  # fmt: skip
+    assert added(cox)["Holm"].p_value == pytest.approx(0.03)
+    assert {i.time for i in by_window.results.inference if "adjustment" in i.method} == {12.0, 24.0}
 
 
 def test_stepdown_where_all_influences_are_known(independent):

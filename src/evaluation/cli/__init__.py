@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError
 
 from evaluation import __version__
-from evaluation.cli import prepare, study_runs
+from evaluation.cli import assurance, prepare, study_runs
 from evaluation.cli.console import EVALUATOR, block, print_json, tell
 from evaluation.errors import EvaluationError, Problem, UsageError
 
@@ -32,6 +32,7 @@ IN_ORDER: tuple[Callable[..., int], ...] = (
     prepare.init,
     prepare.examples,
     prepare.check,
+    assurance.assure,
     prepare.simulate,
     prepare.design,
     study_runs.run,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.data.parquet import write
 from evaluation.errors import DataError, Problem
+from evaluation.study.models import BuiltCohortDesign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +138,7 @@ def provide(study: Study, base: Path, *, force: bool = False) -> Path | None:
     """Write the data a study needs, where the project can provide them: example data, or simulated data.
 
     `base` is the study file's folder. Data that this tool did not make are replaced with `force` only.
-    Returns the file written, or None when the data must come from elsewhere.
+    Returns the file written, or the folder of the tables written, or None when the data must come from elsewhere.
 
     Raises
     ------
@@ -145,6 +146,8 @@ def provide(study: Study, base: Path, *, force: bool = False) -> Path | None:
         When a package that carries the data is not installed, the planted effect is impossible, or other data
         stand in the place.
     """
+    if study.simulation is not None and isinstance(study.design, BuiltCohortDesign):
+        return _tables(study, base, force=force)
     if not isinstance(study.data.path, str):
         return None
     target = (base / study.data.path).resolve()
@@ -154,3 +157,14 @@ def provide(study: Study, base: Path, *, force: bool = False) -> Path | None:
         return simulate(study, study.simulation.effect, target, study.simulation.seed, force=force)
     make = FILES.get(target.name)
     return write(target, make(), made=MADE, force=force) if make else None
+
+
+def _tables(study: Study, base: Path, *, force: bool) -> Path | None:
+    """Simulated tables in the files that the study names, where each is one file; the folder of the first."""
+    from evaluation.data.simulate import simulate_tables
+
+    files = {name: path for name, path in study.data.tables.items() if isinstance(path, str)}
+    if study.simulation is None or len(files) < len(study.data.tables):
+        return None
+    paths = {name: (base / path).resolve() for name, path in files.items()}
+    return simulate_tables(study, study.simulation.effect, paths, study.simulation.seed, force=force)[0].parent

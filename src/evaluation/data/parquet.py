@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import pyarrow.parquet as pq
+
 PLANTED = b"evaluation.planted"  # the true effect in simulated data, so that no report can present them as real
 MARK = b"evaluation.made"  # in the metadata of the files written here: they may be replaced, an agency's data may not
 
@@ -62,3 +64,53 @@ def _ours(path: Path) -> bool:
         return MARK in (pq.read_schema(path).metadata or {})
     except (OSError, pa.ArrowException):  # no Parquet file at all
         return False
+
+
+class Pieces:
+    """Parquet files written piece by piece, all there whole at the end or none at all.
+
+    Used as a context: leaving it without an error moves every file to its place. `made`, `planted` and `force` are
+    those of `write`.
+
+    Raises
+    ------
+    DataError
+        On entering, when a path is a folder, or a file this tool did not make.
+    """
+
+    def __init__(self, paths: Mapping[str, Path], *, made: str, planted: float | None, force: bool) -> None:
+        self._paths, self._force = dict(paths), force
+        self._notes = {MARK: made.encode()} | ({} if planted is None else {PLANTED: repr(planted).encode()})
+        self._writers: dict[str, pq.ParquetWriter] = {}
+
+    def __enter__(self) -> Pieces:
+        for path in self._paths.values():
+            _free(path, self._force)
+        return self
+
+    def add(self, name: str, columns: Mapping[str, Any]) -> None:
+        """Append rows to the file called `name`; the first piece says which columns it has, of which type."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.table(dict(columns))
+        if name not in self._writers:
+            self._paths[name].parent.mkdir(parents=True, exist_ok=True)
+            place = self._unfinished(name)
+            # Without Arrow's own schema, so that repeated text is read back as plain text.
+            self._writers[name] = pq.ParquetWriter(place, table.schema, compression="zstd", store_schema=False)
+            self._writers[name].add_key_value_metadata(self._notes)
+        self._writers[name].write_table(table)
+
+    def _unfinished(self, name: str) -> Path:
+        path = self._paths[name]
+        return path.with_name(f".{path.name}.part")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        for name in self._writers:
+            if kind is None:
+                self._unfinished(name).replace(self._paths[name])
+            else:
+                self._unfinished(name).unlink(missing_ok=True)

@@ -98,7 +98,7 @@ def _risk_from_log_hazard(log_hazard: Floats) -> Floats:
     return -np.expm1(-np.exp(np.minimum(log_hazard, 40)))
 
 
-def _arms(score: Floats, assignment: str, generator: np.random.Generator) -> Integers:
+def arms(score: Floats, assignment: str, generator: np.random.Generator) -> Integers:
     """Half at random; or, observational, each by a chance that falls with the person's risk."""
     import numpy as np
     from scipy.special import expit
@@ -184,7 +184,8 @@ def _with_missing(covariates: dict[str, Integers], generator: np.random.Generato
     return found
 
 
-def _check_estimand(estimator: str) -> None:
+def check_estimand(estimator: str) -> None:
+    """Raise DataError where the primary analysis has an estimand that cannot be planted."""
     known = RISK_DIFFERENCE + HAZARD_RATIO
     if estimator not in known:
         raise _problem(
@@ -222,12 +223,12 @@ def cohort_columns(study: Study, effect: float, plan: Simulation, generator: np.
     import numpy as np
 
     design = cast("CohortDesign", study.design)
-    _check_estimand(study.primary.estimator)
+    check_estimand(study.primary.estimator)
     covariates = draw(list(dict.fromkeys([*design.covariates, *study.subgroups])), plan.size, generator)
     score = np.broadcast_to(risk_score(covariates, RISK_SPREAD), plan.size)
     baseline = BASELINE if plan.baseline is None else plan.baseline
     truth = potential(score, effect, baseline, hazard=study.primary.estimator in HAZARD_RATIO)
-    arm = _arms(score, design.assignment, generator)
+    arm = arms(score, design.assignment, generator)
     risk = np.where(arm == 1, truth.risk_treated, truth.risk_control)
     time, event, follow_up = _outcomes(design, risk, primary_window(study, design), generator)
     people = {design.arm: arm, design.time: time, design.event: event}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.errors import NotEstimable
 from evaluation.estimators.base import Estimator
-from evaluation.results import MAIN_TERMS, Check, Estimate, ResultSet
+from evaluation.results import MAIN_TERMS, Check, Estimate, Inference, ResultSet
 from evaluation.study.models import Analysis, Outcome, Study
 
 if TYPE_CHECKING:
@@ -46,6 +46,22 @@ class CohortCase:
         """The characteristics that the analysis adjusts for."""
         return self.estimator.covariate_columns(list(self.cohort.covariates))
 
+    def span(self, window: float | None) -> str:
+        """A window in words: `24 months`."""
+        return "" if window is None else self.cohort.span(window)
+
+    def inference(self, estimate: Estimate) -> Inference | None:
+        """How the uncertainty of an estimate was reckoned."""
+        key = (estimate.term, estimate.group, estimate.time)
+        return next((i for i in self.results.inference if (i.term, i.group, i.time) == key), None)
+
+    def on(self, outcome: Outcome) -> Cohort:
+        """The same people with another outcome of the study."""
+        from evaluation.data.cohort import Cohort
+
+        asked = self.analysis.model_copy(update={"outcome": outcome.id})
+        return Cohort.for_analysis(self.study, asked, self.cohort.source)
+
 
 def diagnose(case: CohortCase) -> ResultSet:
     """The results with what the diagnostics add; one without an answer says nothing."""
@@ -64,6 +80,29 @@ def diagnose(case: CohortCase) -> ResultSet:
 def _asked(case: CohortCase) -> list[Asked]:
     """What is to be asked, by name, in the order of the results."""
     found: list[Asked] = [("conditions", lambda: ResultSet(checks=tuple(_conditions(case))))]
+    found += _evidence(case)
+    return found
+
+
+def _evidence(case: CohortCase) -> list[Asked]:
+    """What evidence standards ask: who is lost or left out, how sure and how large the result is, what it misses."""
+    from evaluation.diagnostics import attrition, e_value, effect_size, follow_up, imputation, missing_data
+    from evaluation.diagnostics.negative_control import negative_control
+    from evaluation.diagnostics.null_precision import minimum_detectable
+
+    found: list[Asked] = []
+    if case.argued:
+        found += [
+            ("attrition", lambda: attrition.attrition(case)),
+            ("follow_up", lambda: follow_up.follow_up(case)),
+            ("missing_data", lambda: missing_data.missing_data(case)),
+            ("imputation", lambda: imputation.imputation(case)),
+            ("placebo_outcome", lambda: negative_control(case)),
+            ("e_value", lambda: e_value.e_value(case)),
+            ("effect_size", lambda: effect_size.effect_size(case)),
+        ]
+    if case.cohort.among == "everyone":
+        found.append(("minimum_detectable", lambda: minimum_detectable(case)))
     return found
 
 

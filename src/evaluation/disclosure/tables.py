@@ -223,15 +223,17 @@ def sizes_tell(rows: list[Row], profile: Profile, primary: str) -> bool:
 
 
 def flow(rows: list[Row], profile: Profile, primary: str) -> list[Row]:
-    """Numbers dropped in the primary analysis alone: another that drops other people would tell the difference.
+    """Numbers dropped in the primary analysis alone, and when the data were built: another analysis that drops other
+    people would tell the difference.
     Where a small number dropped anywhere, no running totals."""
     small_anywhere = drops_hidden(rows, profile)
     out: list[Row] = []
     for analysis, group in groupby(rows, key=lambda r: r["analysis"]):
         chain = list(group)
         small = _complement(chain, [k for k, r in enumerate(chain) if _dropped(r, profile)])
-        hidden = small if analysis == primary else [k for k, r in enumerate(chain) if r["n_dropped"]]
-        running = {"n_remaining": None} if small_anywhere or (hidden and analysis != primary) else {}
+        one_for_all = analysis in ("", primary)  # how the data were built is the same for every analysis
+        hidden = small if one_for_all else [k for k, r in enumerate(chain) if r["n_dropped"]]
+        running = {"n_remaining": None} if small_anywhere or (hidden and not one_for_all) else {}
         for k, row in enumerate(chain):
             gone = {"n_dropped": None, "status": "suppressed"} if k in hidden else {}
             out.append({**row, **running, **gone})

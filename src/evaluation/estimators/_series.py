@@ -34,11 +34,13 @@ class Series:
         return found
 
 
-def one_series(moments: PanelMoments, exposure: str | None, *, controlled: bool, logged: bool) -> Series:
+def one_series(
+    moments: PanelMoments, exposure: str | None, *, controlled: bool, logged: bool, per: float = 1.0
+) -> Series:
     """The mean by period of the units treated within the data, by the sums of their weights.
 
-    With `exposure`, a covariate of the moments, it is the sum of outcomes over the sum of exposures. `controlled`
-    subtracts the same of never-treated units, and of covariates too; `logged` takes logarithms before that.
+    With `exposure`, a covariate of the moments, it is the sum of outcomes over the sum of exposures, times `per`.
+    `controlled` subtracts the same of never-treated units, and of covariates too; `logged` takes logarithms first.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def one_series(moments: PanelMoments, exposure: str | None, *, controlled: bool,
     if controlled and not never.any():
         raise NotEstimable("No unit is never treated: there is no comparison series. Set comparison: none.")
     known = np.all([moments.observed[g].any(axis=0) for g in groups], axis=0)
-    made = [_means(moments, g, known, exposure, logged) for g in groups]
+    made = [_means(moments, g, known, exposure, logged, per) for g in groups]
     values, columns = made[0]
     if controlled:
         values = values - made[1][0]
@@ -75,7 +77,7 @@ def _sizes(moments: PanelMoments, groups: list[Mask]) -> dict[str, Any]:
 
 
 def _means(
-    moments: PanelMoments, rows: Mask, known: Mask, exposure: str | None, logged: bool
+    moments: PanelMoments, rows: Mask, known: Mask, exposure: str | None, logged: bool, per: float
 ) -> tuple[Floats, dict[str, Floats]]:
     """The group's outcome (n,) and its covariates' means."""
     import numpy as np
@@ -85,7 +87,7 @@ def _means(
     columns = _covariates(moments, rows, known, weight)
     below = weight
     if exposure:
-        below = columns.pop(exposure) * weight
+        below = columns.pop(exposure) * weight / per
         if not (below > 0).all():
             raise NotEstimable(f"In some period the sum of {exposure} is zero or below: there is no rate.")
     values = total / below

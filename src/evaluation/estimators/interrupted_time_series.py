@@ -74,6 +74,15 @@ class InterruptedTimeSeries(PanelEstimator):
     lags: Annotated[
         int | None, Field(ge=0, le=60, description="Lags of the errors; none: by the rule (newey_west) or 1 (ar)")
     ] = None
+    per: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            allow_inf_nan=False,
+            description="Outcomes with an exposure: events per so many units of it; "
+            "none: as the outcome's population says, or 1",
+        ),
+    ] = None
     adjust: Annotated[bool, Field(description="Newey-West only: multiply the variance by n/(n-K)")] = True
 
     def covariate_columns(self, declared: list[str]) -> list[str]:  # noqa: ARG002 - as the options say
@@ -117,7 +126,8 @@ class InterruptedTimeSeries(PanelEstimator):
     def _regressed(self, moments: PanelMoments, outcome: Outcome) -> Regressed:
         from evaluation.inference.newey_west import autoregressive, newey_west, usual_lags
 
-        series = one_series(moments, outcome.exposure, controlled=self.comparison == "never_treated", logged=self.log)
+        controlled = self.comparison == "never_treated"
+        series = one_series(moments, outcome.exposure, controlled=controlled, logged=self.log, per=self._per(outcome))
         _require(series, self.slope)
         X, names = self._design(series)
         if self.errors == "ar":
@@ -129,6 +139,10 @@ class InterruptedTimeSeries(PanelEstimator):
             fit = newey_west(X, series.values, lags, adjust=self.adjust)
             method = f"Newey-West, {lags} lag{'' if lags == 1 else 's'}"
         return Regressed(series, X, tuple(names), fit, method, self)
+
+    def _per(self, outcome: Outcome) -> float:
+        """Events per so many units of the exposure: a rate that can be read."""
+        return self.per or (outcome.per.rate if outcome.per else 1.0)
 
     def _design(self, series: Series) -> tuple[Floats, list[str]]:
         """Regressors (n, K) with their names; those of the start come first."""

@@ -1,26 +1,23 @@
-"""Risks of both arms at one window, from a cohort's rows: plain, clustered, or standardised by regression."""
+"""Risks of both arms at one window, from a cohort's rows: counted, or from means that were made comparable."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from evaluation.errors import NotEstimable
-from evaluation.inference.clusters import sums
-from evaluation.inference.covariance import cr1_factor
+from evaluation.inference.arm_means import ArmMeans, Sample, plain_means
 from evaluation.inference.proportions import Arm
-from evaluation.inference.risks import Figures, Method, Risks, from_counts, from_covariance
-from evaluation.inference.standardised_risks import standardised_risks
+from evaluation.inference.risks import Figures, Risks, from_counts, from_covariance
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
     from evaluation.data.cohort import CohortRows
     from evaluation.data.windows import AtWindow
+    from evaluation.inference.censoring_weights import Censoring
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -72,6 +69,15 @@ class WindowRisks:
         """Events and people eligible in the comparison."""
         return Arm(self.people(self.at.event).control, self.people(self.at.eligible).control)
 
+    def among(self, kept: Flags) -> WindowRisks:
+        """The same window among some of those eligible: `kept` holds a flag for each of them, in order."""
+        import numpy as np
+
+        flags = np.zeros(len(self.at.eligible), dtype=bool)
+        flags[self.at.eligible] = kept
+        parts = {name: getattr(self.at, name) & flags for name in ("eligible", "event", "competing", "lost")}
+        return replace(self, at=replace(self.at, **parts))
+
     @property
     def cells(self) -> tuple[int, int, int, int]:
         """Events and non-events among the treated, then in the comparison."""
@@ -92,67 +98,56 @@ class WindowRisks:
         """Clusters of the eligible; None without clusters."""
         return None if self._codes is None else int(self._codes.max(initial=-1)) + 1
 
-    def check(self, span: str) -> None:
-        """Raise NotEstimable when the risks by `span` ("24 months") cannot be told from plain proportions."""
+    def check(self, span: str, *, reweighted: bool = False) -> None:
+        """Raise NotEstimable when the risks by `span` ("24 months") cannot be told from those eligible.
+
+        People censored before do no harm where others are `reweighted` to stand for them.
+        """
         eligible, lost = self.people(self.at.eligible), self.people(self.at.lost)
         if not all(eligible.counts):
             raise NotEstimable(f"in an arm nobody could be followed for {span}, so nothing can be compared.",
                                eligible.counts)  # fmt: skip
-        if lost.total:
+        if lost.total and not reweighted:
             were = "was" if lost.total == 1 else "were"
             unsaid = "" if self.rows.follow_up is not None else (
                 "; or name `follow_up` in the design, if they simply were not followed that long")  # fmt: skip
             raise NotEstimable(
                 f"{lost} {were} censored before {span}, so whether they had the outcome by then is not known and a "
-                f"plain proportion would be wrong. Use kaplan_meier, which counts people until they leave{unsaid}.",
+                f"plain proportion would be wrong. Use kaplan_meier, which counts people until they leave, or set "
+                f"censoring: ipcw{unsaid}.",
                 lost.counts)  # fmt: skip
 
+    def sample(self, covariates: Floats, names: tuple[str, ...], censoring: Censoring | None = None) -> Sample:
+        """Those eligible, with whether they had the event; `covariates` (rows, p) are called `names`."""
+        chosen = self.at.eligible
+        return Sample(self.rows.arm[chosen], self.at.event[chosen].astype(float), self.rows.mass[chosen],
+                      covariates[chosen], names, censoring)  # fmt: skip
+
     def plain(self) -> Figures:
-        """Proportions; with clusters, CR1 variances of the regression of the event on the arm."""
+        """Proportions; with weights or clusters, the robust variances of the regression of the event on the arm."""
+        if self._codes is None and self.rows.weights is None:
+            return from_counts(self.treated, self.control, self.level)
         import numpy as np
 
-        if self._codes is None:
-            return from_counts(self.treated, self.control, self.level)
-        eligible, rows = self.at.eligible, self.rows
-        people = rows.people[eligible]
-        events = self.at.event[eligible] * people
-        influence = [
-            np.where(rows.arm[eligible] == code, (events - arm.risk * people) / arm.people, 0.0)
-            for code, arm in ((1, self.treated), (0, self.control))
-        ]
-        return self._from_influence(self.treated.risk, self.control.risk, np.column_stack(influence), 2, "CR1")
-
-    def standardised(self, arm: str, covariates: Sequence[str]) -> Figures:
-        """Risks standardised to the covariates of everyone eligible; `arm` and `covariates` name the columns.
-
-        Raises
-        ------
-        NotEstimable
-            When the logistic regression has no finite solution.
-        """
-        if not all(self.cells):
-            raise NotEstimable("in an arm nobody or everybody had the event, so the regression has no solution; use "
-                               "adjust: none.", self.cells)  # fmt: skip
-        eligible = self.at.eligible
-        found = standardised_risks(self.rows.arm[eligible], self.at.event[eligible].astype(int),
-                                   self.rows.covariates[eligible], arm, covariates)  # fmt: skip
-        method = "M-estimation sandwich" if self._codes is None else "M-estimation sandwich, CR1"
-        return self._from_influence(found.treated, found.control, found.influence, found.n_parameters, method)
-
-    def _from_influence(self, treated: float, control: float, influence: Floats, n_parameters: int, method: str
-                        ) -> Figures:  # fmt: skip
-        """Figures from everyone's influence on both risks (n, 2), summed within clusters where there are any."""
-        reckoned = Method(method)
+        means = plain_means(self.sample(np.empty((len(self.rows.arm), 0)), ()))
         if self._codes is not None:
-            self._enough_clusters()
-            n_clusters = int(self._codes.max()) + 1
-            factor = cr1_factor(n_clusters, self.treated.people + self.control.people, n_parameters)
-            influence = sums(influence, self._codes) * factor**0.5
-            reckoned = Method(method, n_clusters - 1, "G - 1", factor, n_clusters)
-        (one, cross), (_, zero) = influence.T @ influence
-        return from_covariance(Risks(treated, control, float(one), float(zero), float(cross)), self.level, reckoned)
+            return self.figures(means, "CR1")
+        n = self.treated.people + self.control.people
+        scaled = replace(means, influence=means.influence * (n / (n - 2)) ** 0.5)
+        return self.figures(scaled, "HC1, weighted regression of the event on the arm")
 
-    def _enough_clusters(self) -> None:
+    def figures(self, means: ArmMeans, method: str, used: WindowRisks | None = None) -> Figures:
+        """The figures of means of those eligible, clustered where there are clusters; `used` are not all of them."""
+        used = used or self
+        if self._codes is not None:
+            used.enough_clusters()
+        n_used = used.treated.people + used.control.people
+        ((one, cross), (_, zero)), how = means.covariance(self._codes, method, n_used)
+        risks = Risks(means.treated, means.control, float(one), float(zero), float(cross))
+        return from_covariance(risks, self.level, how)
+
+    def enough_clusters(self) -> None:
+        """Raise NotEstimable where everyone in an arm is in one cluster."""
         import numpy as np
 
         arm = self.rows.arm[self.at.eligible]

@@ -190,13 +190,21 @@ def alternatives(head: Headline) -> list[Row]:
     return [r for r in same[1:] if r["p_value"] is not None and not r["method"].startswith(ADJUSTED)]
 
 
+def _for_few(head: Headline) -> list[Row]:
+    return [r for r in alternatives(head) if r["method"].startswith(FOR_FEW)]
+
+
+def chance_by_other_rules(head: Headline) -> list[Row]:
+    """Rules made for few clusters by which chance could explain the result."""
+    limit = 1.0 if head.row is None else round(1 - head.row["conf_level"], 9)
+    return [r for r in _for_few(head) if r["p_value"] >= limit]
+
+
 def few_clusters(head: Headline) -> str:
     """What rules made for few clusters say, where the usual rule settles the question; empty where none was needed."""
-    found = [r for r in alternatives(head) if r["method"].startswith(FOR_FEW)]
-    if not head.clear or not found or not credible(head) or head.row is None:
+    found, open_ = _for_few(head), chance_by_other_rules(head)
+    if not head.clear or not found or not credible(head):
         return ""
-    limit = round(1 - head.row["conf_level"], 9)
-    open_ = [r for r in found if r["p_value"] >= limit]
     if not open_:
         return "Ways of reckoning made for few clusters come to the same conclusion."
     told = listing([f"{plain(r['method'])}, p = {p_value(r['p_value'])}" for r in open_])

@@ -37,12 +37,28 @@ def lacking(
         if isinstance(design, PanelDesign):
             found = _panel(design, estimator, _column(document, analysis.get("outcome")), source)
         else:
-            found = _cohort(design, estimator, source)
+            found = _cohort(_ready(document, i, design), estimator, source)
         if found:
             key, what, fix = found
             severity: Severity = "error" if analysis.get("role") == "primary" else "warning"
             loc: Loc = ("analyses", i, *key.split("."))
             yield document.problem(loc, f"this analysis has no valid comparison: {what}", fix, severity)
+
+
+def _ready(document: Document, place: int, design: CohortDesign) -> CohortDesign:
+    """The design as one analysis reads it: its outcome's columns, on its clock."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from evaluation.study.models import Analysis, Outcome
+
+    named = document.at(("analyses", place, "outcome"))
+    raw = next((o for _, o in document.entries("outcomes") if o.get("id") == named), None)
+    try:
+        analysis = TypeAdapter(Analysis).validate_python(document.at(("analyses", place)))
+        outcome = TypeAdapter(Outcome).validate_python(raw)
+    except ValidationError:  # told where the file is judged
+        return design
+    return design.for_outcome(outcome, design.clock_of(analysis))
 
 
 def _column(document: Document, outcome: Any) -> str:

@@ -41,14 +41,7 @@ def roles(study: Study) -> dict[str, str]:
         found += [(o.column, "outcome") for o in study.outcomes]
         found += [(o.exposure, "exposure") for o in study.outcomes]
     else:
-        found = [
-            (design.person, "person"),
-            (design.arm, "arm"),
-            (design.time, "time"),
-            (design.event, "event"),
-            (design.follow_up, "follow-up"),
-            (design.cluster, "cluster"),
-        ]
+        found = _of_people(study, design)
         found += [(c, "covariate") for c in design.covariates]
     for analysis in study.analyses:
         chosen = analysis.options.get("covariates")
@@ -58,6 +51,17 @@ def roles(study: Study) -> dict[str, str]:
         if column is not None:
             out.setdefault(column, role)
     return out
+
+
+def _of_people(study: Study, design: CohortDesign) -> list[tuple[str | None, str]]:
+    """The columns of a cohort, with those of each outcome on each clock that an analysis looks at it by."""
+    looked = dict.fromkeys((a.outcome, design.clock_of(a)) for a in study.analyses)
+    ready = [design.for_outcome(study.outcome(name), clock) for name, clock in looked]
+    found: list[tuple[str | None, str]] = [(design.person, "person"), (design.arm, "arm")]
+    for r in ready:
+        found += [(r.time, "time"), (r.event, "event"), (r.follow_up, "follow-up")]
+    return [*found, *((r.cluster, "cluster") for r in ready[:1]), *((r.weights, "weight") for r in ready[:1]),
+            *((r.completed, "completed") for r in ready[:1])]  # fmt: skip
 
 
 def data_quality(study: Study, source: Source) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.errors import EvaluationError, Problem
 from evaluation.estimators.base import PanelEstimator
-from evaluation.study.models import PanelDesign
+from evaluation.study.models import BuiltCohortDesign, PanelDesign
 
 if TYPE_CHECKING:
     from evaluation.data.cohort import Cohort
@@ -31,10 +31,10 @@ def prepared(plan: Plan, data: Panel | Cohort, engine: str, folder: Path) -> Pan
 
     study = plan.file.study
     if not isinstance(study.design, PanelDesign) or not isinstance(data, Panel):
-        if engine == "spark":
-            what = f"{study.study} follows people from an index date, and Spark aggregates panels only."
+        if engine == "spark" and not isinstance(study.design, BuiltCohortDesign):
+            what = f"{study.study} has ready-made data on people, and Spark aggregates panels or builds cohorts only."
             raise EvaluationError(Problem("", "--engine", what, "Use --engine duckdb, which is out of core."))
-        return data
+        return data  # a cohort that Spark has built is one row a person, and read by DuckDB
     panel = replace(data, spark=study.engine) if engine == "spark" else data
     shared = [
         study.outcome(analysis.outcome)

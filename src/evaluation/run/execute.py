@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from evaluation.run.multiplicity import adjusted
 from evaluation.run.plan import Plan
 from evaluation.run.provenance import now, provenance
 from evaluation.run.store import save
-from evaluation.run.tables import Finished, tables
+from evaluation.run.tables import Finished, of_build, tables
 from evaluation.study.models import Analysis, Outcome, PanelDesign, Study
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progres
         if progress:
             progress(done)
     finished = adjusted(_compared(finished))
-    built = {"flow": [{"study": study.study, "analysis": "", **asdict(f), "status": "ok"} for f in plan.flow]}
+    built = of_build(study.study, plan.flow, plan.checks)
     full = tables(study, finished, _described(study, plan, data) | built)
     profile = study.disclosure.profile
     people = not isinstance(study.design, PanelDesign) or study.design.units_are == "people"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import Problem
@@ -12,11 +11,8 @@ from evaluation.study.spelling import hint, listed
 if TYPE_CHECKING:
     from evaluation.estimators.base import Estimator
 
-# Estimators and options that are named in the study file's description and come with later versions.
+# Estimators that are named in the study file's description and come with later versions.
 LATER = ("cumulative_incidence", "fine_gray", "rmst", "event_count")
-LATER_OPTIONS: Mapping[tuple[str, str], tuple[str, ...]] = {
-    ("risk_difference", "adjust"): ("iptw", "aipw", "matching"),
-}
 
 
 def chosen(document: Document, place: int, design: str | None) -> tuple[Estimator | None, list[Problem]]:
@@ -78,17 +74,4 @@ def _with_options(document: Document, loc: Loc, kind: type[Estimator]) -> tuple[
         return kind.model_validate(options), []
     except ValidationError as error:
         problems = explain(document, error.errors(include_url=False), kind, loc)
-    return None, [_not_yet(document, loc, kind.id, p) for p in problems]
-
-
-def _not_yet(document: Document, loc: Loc, estimator: str, problem: Problem) -> Problem:
-    """A choice that later versions allow is said to be so, rather than to be unknown."""
-    for (name, option), values in LATER_OPTIONS.items():
-        place = (*loc, option)
-        if (
-            name == estimator
-            and document.at(place) in values
-            and problem == document.problem(place, problem.what, problem.fix)
-        ):
-            return document.problem(place, f'"{document.at(place)}" is not available in this version.', problem.fix)
-    return problem
+    return None, problems

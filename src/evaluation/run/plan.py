@@ -14,11 +14,11 @@ from evaluation.study.load import Draft, StudyFile, read
 from evaluation.study.starter import left_as_they_were
 
 if TYPE_CHECKING:
-    from evaluation.data.assemble.panel import Built
+    from evaluation.data.assemble.built import Built
     from evaluation.data.engine import Source
     from evaluation.estimators.base import Estimator
-    from evaluation.results import FlowStep
-    from evaluation.study.models import Analysis, Design
+    from evaluation.results import Check, FlowStep
+    from evaluation.study.models import Analysis, BuiltCohortDesign, Design
 
 
 SHIPPED_DATA = "../build/data/"  # where the studies shipped find their data
@@ -34,10 +34,11 @@ class Plan:
     warnings: tuple[Problem, ...] = ()
     files: tuple[str, ...] = ()  # what was read: the data, or the tables that they were built from
     flow: tuple[FlowStep, ...] = ()  # what was left out when the data were built
+    checks: tuple[Check, ...] = ()  # what was noticed then
 
 
-def plan(path: Path) -> Plan:
-    """The study at `path`, checked against its data.
+def plan(path: Path, engine: str = "duckdb") -> Plan:
+    """The study at `path`, checked against its data; `engine` (duckdb or spark) builds a cohort from its tables.
 
     An analysis without a valid comparison is planned all the same, with a warning: its result will say so, and the
     other analyses are not lost.
@@ -47,7 +48,7 @@ def plan(path: Path) -> Plan:
     StudyError
         With every problem that `check` finds, when one of them is an error.
     """
-    examined = _examine(read(path))
+    examined = _examine(read(path), engine)
     problems = examined.problems
     if examined.file is None or examined.source is None or any(p.severity == "error" for p in problems):
         raise StudyError(*in_file_order([*problems, *examined.no_comparison]))
@@ -57,7 +58,8 @@ def plan(path: Path) -> Plan:
     built = examined.built
     return Plan(
         examined.file, examined.source, chosen, tuple(in_file_order([*problems, *doubts])),
-        built.files if built else examined.source.files, built.flow if built else ())  # fmt: skip
+        built.files if built else examined.source.files, built.flow if built else (),
+        built.checks if built else ())  # fmt: skip
 
 
 def check(path: Path) -> list[Problem]:
@@ -87,7 +89,7 @@ class _Examined:
     built: Built | None = None
 
 
-def _examine(draft: Draft) -> _Examined:
+def _examine(draft: Draft, engine: str = "duckdb") -> _Examined:
     from evaluation.run.options import chosen
     from evaluation.study.models import Design
 
@@ -99,7 +101,7 @@ def _examine(draft: Draft) -> _Examined:
     problems += left_as_they_were(document)
     built, source = None, None
     if document.at(("data", "tables")) and not document.at(("data", "path")):
-        built, about_it = _build(draft)
+        built, about_it = _build(draft, engine)
         source = built.source if built else None
     else:
         source, about_it = _opened(draft)
@@ -140,20 +142,27 @@ def _opened(draft: Draft) -> tuple[Source | None, list[Problem]]:
         return None, [draft.document.problem(loc, f"{p.where}: {p.what}", p.fix + hint) for p in error.problems]
 
 
-def _build(draft: Draft) -> tuple[Built | None, list[Problem]]:
-    """The panel built from the tables of a file that is right itself, in a folder that goes with the process."""
+def _build(draft: Draft, engine: str) -> tuple[Built | None, list[Problem]]:
+    """The data built from the tables of a file that is right itself, in a folder that goes with the process."""
     import atexit
     import shutil
     import tempfile
 
+    from evaluation.data.assemble.cohort import build_cohort
     from evaluation.data.assemble.panel import build_panel
+    from evaluation.study.models import BuiltCohortDesign
 
     if draft.file is None:
         return None, []
+    study, base = draft.file.study, draft.document.path.parent
     folder = Path(tempfile.mkdtemp(prefix="evaluation-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
-        built = build_panel(draft.file.study, draft.document.path.parent, folder / "panel.parquet")
+        if isinstance(study.design, BuiltCohortDesign):
+            spark = study.engine if engine == "spark" else None
+            built = build_cohort(study, base, folder / "cohort.parquet", spark)
+        else:
+            built = build_panel(study, base, folder / "panel.parquet")
     except EvaluationError as error:
         return None, [_of_table(draft.document, p) for p in error.problems]
     return built, _simulated(draft, built.source)
@@ -195,8 +204,11 @@ def _held_against(
 ) -> tuple[list[Problem], list[Problem]]:
     """Problems of the data, and analyses without a valid comparison in them."""
     from evaluation.run import columns
+    from evaluation.study.models import BuiltCohortDesign
 
     document = draft.document
+    if isinstance(design, BuiltCohortDesign):
+        return _held_against_built(draft, design, estimators, source)
     of_design = columns.design_problems(document, source)
     found = [*of_design, *columns.label_problems(document, source)]
     for i, estimator in estimators.items():
@@ -207,6 +219,23 @@ def _held_against(
         return found, []
     sound = [i for i, wrong in of_outcomes.items() if not wrong]
     in_rows, no_comparison = _rows_of(draft, design, sound, estimators, source)
+    return [*found, *in_rows], no_comparison
+
+
+def _held_against_built(
+    draft: Draft, design: BuiltCohortDesign, estimators: Mapping[int, Estimator], source: Source
+) -> tuple[list[Problem], list[Problem]]:
+    """The same of a cohort that was built: the builder has named the columns, so it is the study's own that may fail."""
+    from evaluation.run import columns
+
+    document = draft.document
+    found = [*columns.listed_problems(document, ("design", "covariates"), source),
+             *columns.label_problems(document, source)]  # fmt: skip
+    for i, estimator in estimators.items():
+        found += columns.option_problems(document, i, estimator, design.covariates, source)
+    if any(p.severity == "error" for p in found):
+        return found, []
+    in_rows, no_comparison = _rows_of(draft, design, [], estimators, source)
     return [*found, *in_rows], no_comparison
 
 
@@ -238,8 +267,10 @@ def _told(problem: Problem, before: tuple[Problem, ...]) -> bool:
 def _frame_problems(
     draft: Draft, design: Design, sound: list[int], estimators: Mapping[int, Estimator], source: Source
 ) -> list[Problem]:
-    from evaluation.study.models import CohortDesign, Outcome
+    from evaluation.study.models import BuiltCohortDesign, CohortDesign, Outcome
 
+    if isinstance(design, BuiltCohortDesign):
+        return _of_each_outcome(draft, design, estimators, source)
     if isinstance(design, CohortDesign):
         from evaluation.data import cohort
         from evaluation.run.columns import beside_design
@@ -257,6 +288,33 @@ def _frame_problems(
     ring = asked if isinstance(asked, str) and asked in source.columns else None
     told = panel.problems(design, list(named.values()), source, own_past=alone, ring=ring)
     return [_anchored(draft.document, p, places) for p in told]
+
+
+def _of_each_outcome(
+    draft: Draft, design: BuiltCohortDesign, estimators: Mapping[int, Estimator], source: Source
+) -> list[Problem]:
+    """What the rows of a built cohort hold, for each outcome on each clock that an analysis looks at it by."""
+    from evaluation.data import cohort
+    from evaluation.run.columns import beside_design
+
+    if draft.file is None:
+        return []
+    study, document = draft.file.study, draft.document
+    others = beside_design(document, estimators, design.covariates, source)
+    looked = dict.fromkeys((a.outcome, design.clock_of(a)) for a in study.analyses)
+    found = []
+    for name, clock in looked:
+        place = next(i for i, o in enumerate(study.outcomes) if o.id == name)
+        ready = design.for_outcome(study.outcomes[place], clock)
+        for p in cohort.problems(ready, source, others):
+            own = p.key in _OUTCOMES_OWN and not (p.key == "design.windows" and not study.outcomes[place].windows)
+            at = f"outcomes[{place}]" + (".windows" if own and p.key == "design.windows" else "") if own else p.key
+            found.append(_anchored(document, replace(p, key=at), {}))
+    return list(dict.fromkeys(found))
+
+
+# Keys of a ready-made design whose columns the builder makes for each outcome.
+_OUTCOMES_OWN = ("design.time", "design.event", "design.follow_up", "design.windows", "design.competing")
 
 
 def _anchored(document: Document, problem: Problem, outcomes: dict[int, int]) -> Problem:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 
 from evaluation.estimators.base import Estimator
-from evaluation.results import COUNTS, ResultSet, Row
+from evaluation.results import COUNTS, Check, FlowStep, ResultSet, Row
 from evaluation.study.models import Analysis, Study
 
 
@@ -27,6 +27,15 @@ def _flat(item: object) -> Row:
     if "counts" in row:
         row[COUNTS] = tuple(row.pop("counts"))
     return row
+
+
+def of_build(study: str, flow: tuple[FlowStep, ...], checks: tuple[Check, ...]) -> dict[str, list[Row]]:
+    """What was left out and noticed when the data were built: of every analysis, and so under the name of none."""
+    key = {"study": study, "analysis": ""}
+    return {
+        "flow": [key | _flat(step) | {"status": "ok"} for step in flow],
+        "diagnostics": [key | _flat(check) for check in checks],
+    }
 
 
 def _analysis_row(study: str, done: Finished) -> Row:

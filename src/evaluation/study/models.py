@@ -265,6 +265,8 @@ class Diagnostics(Model):
     randomisation: bool | Literal["auto"] = "auto"  # auto: where treated, or untreated, clusters are few
     placebo_outcomes: list[Text] = []  # ids of outcomes that the program cannot change
     spillover: ColumnName | None = None  # 1 for untreated units next to treated ones, else 0
+    # cohorts: missing characteristics imputed; auto: where over 5 % of at most 100,000 people lack one
+    imputation: bool | Literal["auto"] = "auto"
 
 
 class Disclosure(Model):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from evaluation.data.assemble import sql
 from evaluation.data.assemble.adopted import adopted
+from evaluation.data.assemble.built import Built, write
 from evaluation.data.assemble.calendar import Calendar
 from evaluation.data.assemble.tables import Asked, check, columns_of, open_tables
 from evaluation.data.engine import Source, connect, open_source, quoted
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
 
     from evaluation.study.building import PanelBuild
     from evaluation.study.models import Outcome, PanelDesign, Study
-
-
-@dataclass(frozen=True)
-class Built:
-    """A panel made from tables: its file, the files it came from, and what was left out of it."""
-
-    source: Source
-    files: tuple[str, ...]
-    flow: tuple[FlowStep, ...]
 
 
 def build_panel(study: Study, base: Path, out: Path) -> Built:
@@ -212,20 +204,11 @@ class _Maker:
         yield FlowStep("unbalanced", "An outcome missing in some period", "unit", before - now, now)
 
     def _write(self, connection: DuckDBPyConnection, out: Path) -> None:
-        from evaluation.data.parquet import MARK, PLANTED
-
         if not _count(connection, "panel"):
             raise DataError(Problem("", "design.build", "no unit is left in the panel.", "See design.build.exclude."))
-        out.parent.mkdir(parents=True, exist_ok=True)
         order = f"{quoted(self.design.unit)}, {quoted(self.design.time)}"
-        target = str(out).replace("'", "''")
-        planted = [s.planted for s in self.tables.values() if s.planted is not None]
-        said = {MARK.decode(): "built"} | ({PLANTED.decode(): repr(planted[0])} if planted else {})
-        metadata = ", ".join(f"'{k}': '{v}'" for k, v in said.items())
-        connection.execute(
-            f"COPY (SELECT * EXCLUDE (set_aside) FROM panel ORDER BY {order}) TO '{target}' "
-            f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{metadata}}})"
-        )
+        query = f"SELECT * EXCLUDE (set_aside) FROM panel ORDER BY {order}"
+        write(connection, query, out, self.tables.values())
 
 
 def _count(connection: DuckDBPyConnection, table: str) -> int:

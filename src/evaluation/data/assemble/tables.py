@@ -47,12 +47,13 @@ def open_tables(study: Study, base: Path) -> dict[str, Source]:
 
 def check(tables: dict[str, Source], asked: list[Asked]) -> None:
     """Raise DataError with every table and column that is not there, or that holds the wrong thing."""
-    problems = [p for a in asked for p in _wrong(tables, a)]
+    problems = [p for a in asked for p in wrong(tables, a)]
     if problems:
         raise DataError(*dict.fromkeys(problems))
 
 
-def _wrong(tables: dict[str, Source], asked: Asked) -> Iterator[Problem]:
+def wrong(tables: dict[str, Source], asked: Asked) -> Iterator[Problem]:
+    """What is wrong with a table or column asked for, if anything."""
     if asked.table not in tables:
         what = f'data.tables has no table "{asked.table}"' + hint(asked.table, tables)
         yield Problem("", f"{asked.key.rpartition('.')[0]}.table", what, f"Tables of this study: {listed(tables)}.")

@@ -162,9 +162,9 @@ def subgroups_text(head: Headline) -> str:
         )
     else:
         text = (
-            f"We looked for differences by {names}. No difference is larger than chance could make it once the number of tests "
-            "is allowed for. That does not show that the result is the same for everyone: each group is smaller than "
-            "the whole."
+            f"We looked for differences by {names}. No difference is larger than chance could make it once the number "
+            "of tests is allowed for. That does not show that the result is the same for everyone: each group is "
+            "smaller than the whole."
         )
     return f"## Within groups of people\n\n{paragraphs(text)}"
 

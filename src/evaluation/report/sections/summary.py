@@ -199,6 +199,11 @@ def precision(head: Headline) -> tuple[str, str]:
         return "Unknown precision.", "No plausible range could be worked out for the main result."
     if not credible(head):
         return "Precision.", "How narrow the plausible range is does not matter here: what is compared is not alike."
+    if head.clear and robustness.chance_by_other_rules(head):
+        text = (
+            "By the usual rule the plausible range leaves out no difference; rules made for few clusters do not agree."
+        )
+        return "Precision.", text
     if head.clear:
         text = "The plausible range leaves out no difference"
         text += "." if beside.straddles(head) else ", so chance alone is an unlikely reason for this result."
