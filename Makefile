@@ -26,6 +26,7 @@ bench: .venv-bench/installed ## speed and memory beside other programs; writes d
 calibrate: .venv/installed-test ## bias and coverage by simulation; writes docs/calibration*.md
 	$(BIN)/python benchmarks/calibrate.py
 	$(BIN)/python benchmarks/calibrate_panels.py
+	$(BIN)/python benchmarks/calibrate_cohorts.py
 
 lock: .venv/installed-dev ## renew requirements/*.txt from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

@@ -34,10 +34,25 @@ class Case:
     time: float | None = None
 
 
+# People as `evaluation simulate` makes them for a ready-made cohort.
+PEOPLE: dict[str, Any] = {
+    "study": "court", "title": "Court", "question": "Does it work?",
+    "intervention": {"kind": "drug_court", "name": "The court", "description": "Supervised treatment."},
+    "data": {"path": "data.parquet"}, "simulation": {"effect": -0.1, "size": 1600, "baseline": 0.45},
+    "design": {
+        "type": "cohort", "person": "person_id", "arm": "court", "assignment": "observational", "time": "months",
+        "time_unit": "month", "follow_up": "follow_up", "event": "rearrested", "windows": [6.0, 12.0, 24.0, 36.0],
+        "covariates": ["age", "female", "prior_arrests", "employed", "stable_housing", "risk_score"],
+    },
+    "outcomes": [{"id": "rearrest", "label": "Rearrest"}],
+    "analyses": [{"id": "main", "role": "primary", "outcome": "rearrest", "estimator": "risk_difference",
+                  "options": {"window": 24.0}}],
+    "disclosure": {"profile": "none"},
+}  # fmt: skip
 DATA = {
-    "entry": "`drug_court` as shipped: entry depends on the characteristics; risk difference",
-    "trial": "`drug_court` with entry by lot; risk difference",
-    "hazard": "`drug_court` with proportional hazards; log hazard ratio",
+    "entry": "Simulated people whose entry depends on their characteristics; risk difference",
+    "trial": "The same with entry by lot; risk difference",
+    "hazard": "The same with proportional hazards; log hazard ratio",
     "panel": "`joint_task_force` as shipped; average effect",
 }
 CASES = (
@@ -68,8 +83,11 @@ class Found:
 def _study(data: str) -> Any:
     """The study behind a way of making data."""
     from evaluation.study.load import load
+    from evaluation.study.models import Study
 
-    study = load(ROOT / "studies" / ("joint_task_force.yaml" if data == "panel" else "drug_court.yaml")).study
+    if data == "panel":
+        return load(ROOT / "studies" / "joint_task_force.yaml").study
+    study = Study.model_validate(PEOPLE)
     if data == "trial":
         return study.model_copy(update={"design": study.design.model_copy(update={"assignment": "randomised"})})
     if data == "hazard":

@@ -59,8 +59,8 @@ def test_one_seed_answers_every_case(calibrate):
 def test_every_built_in_estimator_is_calibrated(calibrate):
     from evaluation.estimators.registry import BUILT_IN
 
-    panels = loaded("calibrate_panels")
-    tried = {c.estimator for c in calibrate.CASES} | {c.estimator for d in panels.DESIGNS for c in d.cases}
+    designs = [*loaded("calibrate_panels").DESIGNS, *loaded("calibrate_cohorts").DESIGNS]
+    tried = {c.estimator for c in calibrate.CASES} | {c.estimator for d in designs for c in d.cases}
     # A synthetic control answers for one unit: its p-value is a rank among placebos, which its tests prove exact.
     assert tried == set(BUILT_IN) - {"synthetic_control"}
 
@@ -70,5 +70,14 @@ def test_one_draw_of_a_panel_design_answers_every_case(design):
     panels = loaded("calibrate_panels")
     cases = next(d.cases for d in panels.DESIGNS if d.name == design)
     found = panels.one_draw(design, 3)
+    assert len(found) == len(cases)
+    assert all(f is not None and f.std_error > 0 for f in found)
+
+
+@pytest.mark.parametrize("design", ["entry", "deaths", "monthly", "counts"])
+def test_one_draw_of_a_cohort_design_answers_every_case(design):
+    cohorts = loaded("calibrate_cohorts")
+    cases = next(d.cases for d in cohorts.DESIGNS if d.name == design)
+    found = cohorts.one_draw(design, 1000, 3)
     assert len(found) == len(cases)
     assert all(f is not None and f.std_error > 0 for f in found)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from evaluation.errors import EvaluationError, NotEstimable, Problem, StudyError
-from evaluation.estimators.base import PanelEstimator
+from evaluation.estimators.base import Estimator, PanelEstimator
 from evaluation.results import Row
 from evaluation.study.models import Outcome, PanelDesign, Simulation, Study
 
@@ -75,27 +75,35 @@ def plans(path: Path) -> Plans:
     file = load(path)
     if not isinstance(file.study.design, PanelDesign):
         raise EvaluationError(
-            Problem(str(path), "design.type", "power is reckoned for panel designs in this version.", "")
+            Problem(str(path), "design.type", "this is a cohort, whose power is reckoned by formula (design_cohort).", "")
         )
-    estimators, source = _estimators(file), _data(file)
+    estimators, source = cast("tuple[PanelEstimator, ...]", chosen_estimators(file)), data(file)
     wrong = [p for p in design_problems(file, source) if p.severity == "error"] if source else []
     if wrong:
         raise StudyError(*wrong)
     return Plans(file, estimators, source)
 
 
-def _estimators(file: StudyFile) -> tuple[PanelEstimator, ...]:
+def chosen_estimators(file: StudyFile) -> tuple[Estimator, ...]:
+    """The estimators of a study's analyses.
+
+    Raises
+    ------
+    StudyError
+        When an analysis asks for an estimator or an option that there is not.
+    """
     from evaluation.run.options import chosen
 
-    found = [chosen(file, i, "panel") for i, _ in enumerate(file.study.analyses)]
+    found = [chosen(file, i, file.study.design.type) for i, _ in enumerate(file.study.analyses)]
     wrong = [p for _, problems in found for p in problems if p.severity == "error"]
     if wrong:
         raise StudyError(*wrong)
-    return tuple(cast("PanelEstimator", estimator) for estimator, _ in found)
+    return tuple(cast("Estimator", estimator) for estimator, _ in found)
 
 
-def _data(file: StudyFile) -> Source | None:
-    """The panel that is there or is built from tables; None where the plan rests on what the study declares."""
+def data(file: StudyFile, *, declared: bool = False) -> Source | None:
+    """The data that are there or are built from tables; None where the plan rests on what the study declares, or what
+    the command line does (`declared`)."""
     from evaluation.data.engine import open_source
 
     if file.study.data.tables:
@@ -103,23 +111,25 @@ def _data(file: StudyFile) -> Source | None:
     try:
         return open_source(file.study.data.path, file.path.parent) if file.study.data.path else None
     except EvaluationError as error:
-        if file.study.simulation is None:
+        if file.study.simulation is None and not declared:
             instead = " Or declare in a `simulation` section how the outcome varies."
             raise EvaluationError(*(replace(p, fix=p.fix + instead) for p in error.problems)) from None
         return None
 
 
 def _built(file: StudyFile) -> Source:
-    """The panel built from the study's tables, in a folder that goes with the process."""
+    """The panel or cohort built from the study's tables, in a folder that goes with the process."""
     import atexit
     import shutil
     import tempfile
 
+    from evaluation.data.assemble.cohort.build import build_cohort
     from evaluation.data.assemble.panel import build_panel
 
     folder = Path(tempfile.mkdtemp(prefix="evaluation-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return build_panel(file.study, file.path.parent, folder / "panel.parquet").source
+    build = build_panel if isinstance(file.study.design, PanelDesign) else build_cohort
+    return build(file.study, file.path.parent, folder / "built.parquet").source
 
 
 def power(

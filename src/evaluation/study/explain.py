@@ -38,15 +38,13 @@ def explain(
     errors: Sequence[ErrorDetails],
     model: type[BaseModel],
     base: Loc = (),
-    later: Mapping[str, str] | None = None,
 ) -> list[Problem]:
     """The problems behind pydantic's `errors` about the values at `base`, which were held against `model`.
 
-    `later` maps the pattern of a key that this version does not know yet (`outcomes[].kind`) to what to do instead.
     A key that is missing because a neighbour is a misspelling of it is told once, as the misspelling.
     """
     found = [_placed(document, base, error) for error in errors]
-    explainer = _Explainer(document, model, base, later or {})
+    explainer = _Explainer(document, model, base)
     unknown = [f for f in found if f.kind == "extra_forbidden"]
     problems = [explainer.unknown(f.loc) for f in unknown]
     meant = {(*f.loc[:-1], explainer.meant(f.loc)) for f in unknown}
@@ -96,7 +94,6 @@ class _Explainer:
     document: Document
     model: type[BaseModel]
     base: Loc
-    later: Mapping[str, str]
 
     def fields(self, loc: Loc) -> list[str]:
         """The keys valid at `loc`."""
@@ -108,9 +105,7 @@ class _Explainer:
         return nearest(str(loc[-1]), self.fields(loc[:-1])) or ""
 
     def unknown(self, loc: Loc) -> Problem:
-        key, pattern = str(loc[-1]), re.sub(r"\[\d+\]", "[]", dotted(loc))
-        if pattern in self.later:
-            return self.document.problem(loc, "is not available in this version;", self.later[pattern], of_key=True)
+        key = str(loc[-1])
         valid = self.fields(loc[:-1])
         if ":" in key and self.document.at(loc) is None:
             return self.document.problem(loc, "a colon needs a space after it.", of_key=True)

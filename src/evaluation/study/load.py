@@ -77,9 +77,9 @@ def read(path: Path) -> Draft:
 def _validated(document: Document) -> tuple[Study | None, list[Problem]]:
     from pydantic import ValidationError
 
+    from evaluation.study.cohort_rules import from_store
     from evaluation.study.explain import explain
     from evaluation.study.models import Study
-    from evaluation.study.rules import LATER, from_store
 
     try:
         return Study.model_validate(document.raw), []
@@ -88,7 +88,7 @@ def _validated(document: Document) -> tuple[Study | None, list[Problem]]:
     if from_store(document):  # the one message about the store stands for the keys that come with it, or are needless
         errors = [e for e in errors if e["loc"][0] not in _STORE or e["type"] not in ("missing", "extra_forbidden")]
         errors = [e for e in errors if e["loc"][:2] != ("data", "tables")]
-    return None, explain(document, errors, Study, later=LATER)
+    return None, explain(document, errors, Study)
 
 
 # --------------------------------------------------------------------------- by path or id

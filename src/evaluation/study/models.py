@@ -192,7 +192,9 @@ def _kind(design: Any) -> Any:
 
 def _source(design: Any) -> str:
     """Whether a cohort is built from tables: then it says where index events are found."""
-    built = isinstance(design, BuiltCohortDesign) or (isinstance(design, dict) and "index" in design)
+    built = isinstance(design, BuiltCohortDesign) or (
+        isinstance(design, dict) and ("index" in design or "comparison" in design)
+    )
     return "from_tables" if built else "ready_made"
 
 

@@ -1,4 +1,4 @@
-"""What the keys of a study file demand of each other, and which of the contract's keys this version does not know yet.
+"""What the keys of a study file demand of each other, and which of the contract's keys this version does not serve yet.
 
 Rules read the plain values, not the models: a file with other mistakes is judged by them all the same.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from evaluation.errors import Problem
+from evaluation.study.cohort_rules import broken_cohort, from_store, from_tables
 from evaluation.study.document import Document, Loc
 from evaluation.study.spelling import hint, listed, nearest
 
@@ -16,26 +17,6 @@ ROLES = ("primary", "secondary", "sensitivity", "exploratory")
 WITH_EXPOSURE = ("poisson_did", "interrupted_time_series")  # estimators that read an outcome's exposure
 PROFILES = ("none", "cms11", "wonder10")
 _READY_MADE = "give ready-made analysis data, one row a person, with data.path."
-_WITH_STORE = (
-    "data.store",
-    "data.as_of",
-    "design.index",
-    "design.comparison",
-    "design.clean_window",
-    "design.at_risk",
-    "outcomes[].kind",
-    "outcomes[].marker",
-    "outcomes[].offence",
-    "outcomes[].date_basis",
-    "outcomes[].windows",
-    "outcomes[].competing",
-)
-LATER = dict.fromkeys(_WITH_STORE, _READY_MADE)  # patterns of keys not in the models, and what to do instead
-
-
-def from_store(document: Document) -> bool:
-    """Whether the study asks for a cohort built from the submitted tables."""
-    return document.at(("data", "store")) is True
 
 
 def broken(document: Document) -> Iterator[Problem]:
@@ -47,7 +28,7 @@ def broken(document: Document) -> Iterator[Problem]:
         _outcome_ids,
         _references,
         _panel_outcomes,
-        _cohort_outcomes,
+        broken_cohort,
         _exposure,
         _competing,
         _repeats,
@@ -131,31 +112,6 @@ def _panel_outcomes(document: Document) -> Iterator[Problem]:
 def _absent(mapping: dict[str, Any], key: str) -> bool:
     """Whether a key was left out or left empty, rather than misspelt, which is told elsewhere."""
     return mapping.get(key) in (None, "", []) and nearest(key, [k for k in mapping if k != key]) is None
-
-
-def _cohort_outcomes(document: Document) -> Iterator[Problem]:
-    if document.at(("design", "type")) != "cohort" or from_store(document):
-        return
-    event = document.at(("design", "event"))
-    entries = document.entries("outcomes")
-    for i, outcome in entries:
-        if outcome.get("column") not in (None, event):
-            yield document.problem(
-                ("outcomes", i, "column"),
-                "is for panel designs; here design.event is the outcome.",
-                "Delete the line.",
-                of_key=True,
-            )
-        if outcome.get("type") not in (None, "binary"):
-            yield document.problem(
-                ("outcomes", i, "type"), "a cohort's outcome is an event: yes or no.", "Delete the line."
-            )
-    if len(entries) > 1:
-        yield document.problem(
-            ("outcomes", entries[1][0]),
-            "ready-made cohort data hold one outcome, design.event.",
-            "Write one study file for each outcome.",
-        )
 
 
 def _exposure(document: Document) -> Iterator[Problem]:
@@ -250,10 +206,17 @@ RESERVED = (
 
 def _reserved(document: Document) -> Iterator[Problem]:
     parts = [document.at(("design", role)) for role in _APART["cohort"]]
-    for loc, column in _covariates(document):
+    for loc, column in [*_covariates(document), *_characteristics(document)]:
         if column in RESERVED and column not in parts:
             what = f'a covariate called "{column}" cannot be told from the term {column} in the results.'
             yield document.problem(loc, what, "Rename the column in the data.")
+
+
+def _characteristics(document: Document) -> Iterator[tuple[Loc, str]]:
+    """The names that a cohort from tables gives to characteristics."""
+    named = document.at(("design", "characteristics"))
+    for name in named if isinstance(named, dict) else ():
+        yield ("design", "characteristics", name), str(name)
 
 
 def _two_roles(document: Document, loc: Loc, column: str, role: str) -> Problem:
@@ -262,7 +225,8 @@ def _two_roles(document: Document, loc: Loc, column: str, role: str) -> Problem:
 
 def _path(document: Document) -> Iterator[Problem]:
     data = document.at(("data",))
-    if isinstance(data, dict) and _absent(data, "path") and not data.get("tables") and not from_store(document):
+    elsewhere = from_store(document) or from_tables(document)
+    if isinstance(data, dict) and _absent(data, "path") and not data.get("tables") and not elsewhere:
         yield document.problem(
             ("data", "path"),
             "this key is missing.",
@@ -273,7 +237,7 @@ def _path(document: Document) -> Iterator[Problem]:
 def _built(document: Document) -> Iterator[Problem]:
     """A panel is built from tables, or read from a path: not both, and not without saying how."""
     build, tables = document.at(("design", "build")), document.at(("data", "tables"))
-    if from_store(document) or not (build or tables):
+    if from_store(document) or from_tables(document) or not (build or tables):
         return
     if document.at(("data", "path")):
         what = "the data are read from data.path, and data.tables and design.build are for panels to be built."
@@ -282,7 +246,9 @@ def _built(document: Document) -> Iterator[Problem]:
         what = "this key is missing."
         yield document.problem(("design", "build"), what, "Add it: how the panel is made from data.tables.")
     elif not build:
-        yield document.problem(("data", "tables"), "is for panel designs in this version.", _READY_MADE, of_key=True)
+        what = "this key is missing."
+        fix = "Add it, and design.comparison: the events that begin each person's follow-up, found in data.tables."
+        yield document.problem(("design", "index"), what, fix)
     elif not tables:
         what = "this key is missing."
         yield document.problem(("data", "tables"), what, "Add it: the Parquet files, by name, that design.build uses.")
