@@ -112,3 +112,29 @@ def test_delivery_is_described_and_never_an_effect(texts: Callable[[Case], dict[
     assert "descriptions and not effects" in said
     assert "| Admitted | 52% | 620 |" in said
     assert "median 2.1 hearings" in said
+
+
+def test_what_the_result_rests_on_is_said_of_people_too(texts: Callable[[Case], dict[str, str]]) -> None:
+    case = court()
+    case.tables["sensitivity"] = [
+        {"analysis": "main", "kind": "imputation", "label": "Missing values filled in", "estimate": -0.08,
+         "conf_low": -0.13, "conf_high": -0.03, "status": "ok"}]  # fmt: skip
+    said = texts(case)["robustness"]
+    assert "Both groups hold people of every kind." in said
+    assert "filled in many times over, the result is 8 fewer in every 100 (13 fewer to 3 fewer in every 100)" in said
+
+
+def test_those_who_completed_are_described_and_never_compared(
+    texts: Callable[[Case], dict[str, str]], released: Open
+) -> None:
+    case = court()
+    case.study["design"]["completers"] = {"exit_reason": "graduated"}
+    street = next(a for a in case.study["analyses"] if a["id"] == "street")
+    street.update(
+        {"among": "completers", "clock": "calendar", "role": "exploratory", "label": "Only those who graduated"}
+    )
+    run = _opened(case)
+    drawn = figures(run, headline(run))["all-analyses"]
+    assert [row[0] for row in drawn.data] == ["Difference in risk"]
+    found = texts(case)
+    assert "| Only those who graduated | Description only |" in found["analyses"]

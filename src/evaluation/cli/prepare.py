@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from evaluation.cli.console import AsJson, Force, Studies, block, print_json, print_table, progress_bar, say, tell
 from evaluation.errors import EvaluationError, Problem, UsageError
+from evaluation.run.declared import Declared
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from evaluation.run.design import Power
+    from evaluation.run.design_cohort import CohortPower
+    from evaluation.study.load import StudyFile
 
 FEWEST_DRAWS = 100
 
@@ -46,7 +53,7 @@ def init(name: str, *, design: Literal["panel", "cohort"]) -> int:
 
 
 def examples(*, force: Force = False, as_json: AsJson = False) -> int:
-    """Write the shipped studies into studies/ (where they are not there yet), and the data they need."""
+    """Write the shipped studies into studies/ (where they are not there yet), their cases, and the data they need."""
     from evaluation import resources
 
     Path("studies").mkdir(exist_ok=True)
@@ -67,15 +74,19 @@ def examples(*, force: Force = False, as_json: AsJson = False) -> int:
 
 
 def _example(shipped: Path, force: bool) -> dict[str, str | None]:
-    """Write one shipped study, where no file of its name is there yet, and the data that the file asks for."""
+    """Write one shipped study and its folder, where their files are not there yet, and the data that it asks for."""
     import shutil
 
     from evaluation.data.examples import provide
     from evaluation.study.load import load
 
     study = Path("studies") / shipped.name
-    if not study.exists():
-        shutil.copyfile(shipped, study)
+    beside = [f for f in sorted(shipped.with_suffix("").rglob("*")) if f.is_file()]
+    for file in (shipped, *beside):
+        place = study.parent / file.relative_to(shipped.parent)
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
     data = provide(load(study).study, study.parent, force=force)
     return {"study": str(study), "data": os.path.relpath(data) if data else None}
 
@@ -141,42 +152,93 @@ def simulate(study: str, /, *, effect: float, out: Path, seed: int | None = None
     return 0
 
 
-def design(study: str, /, *, power: float = 0.8, draws: int = 500, seed: int = 1, as_json: AsJson = False) -> int:
-    """Power and the smallest detectable effect of a panel study, before outcomes are opened.
+def design(
+    study: str, /, *, power: float = 0.8, draws: int = 500, seed: int = 1,
+    planned: Annotated[Declared | None, Parameter(name="*")] = None, as_json: AsJson = False,
+) -> int:  # fmt: skip
+    """Power and the smallest detectable effect, before outcomes are opened.
 
-    Outcomes from the first adoption on are not read: how they vary is taken from the periods before it, or from
-    the study's simulation section where there are no data yet.
+    Panels: by simulation. Outcomes from the first adoption on are not read: how they vary is taken from the periods
+    before it, or from the study's simulation section where there are no data yet. Cohorts: by formula. Outcomes are
+    never read by arm; what the data do not tell is declared by the options below.
 
     Parameters
     ----------
     power
         Probability with which the effect is to be found.
     draws
-        Simulated data sets.
+        Simulated data sets, of a panel.
     seed
-        Seed of the random numbers.
+        Seed of the random numbers, of a panel.
     """
-    from evaluation.run.design import plans
-    from evaluation.run.design import power as reckon
-    from evaluation.study.load import find
+    from evaluation.study.load import find, load
+    from evaluation.study.models import CohortDesign
 
     if not 0.05 < power < 1:
         raise UsageError(Problem("", "--power", f"{power} is no power; give a share between 0.05 and 1."))
     if draws < FEWEST_DRAWS:
         raise UsageError(Problem("", "--draws", f"{draws} draws are too few to tell; give {FEWEST_DRAWS} or more."))
-    known = plans(find(study))
+    path = find(study)
+    file, given = load(path), planned or Declared()
+    if isinstance(file.study.design, CohortDesign):
+        return _design_cohort(file, given, power, as_json=as_json)
+    if given.given:
+        raise UsageError(Problem("", _option(given.given[0]), "is for studies that follow people.", "Leave it out."))
+    return _design_panel(path, power, draws, seed, as_json=as_json)
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _design_cohort(file: StudyFile, given: Declared, target: float, *, as_json: bool) -> int:
+    from evaluation.run import design_cohort
+
+    if given.impossible:
+        raise UsageError(*(Problem("", _option(n), f"{getattr(given, n)} cannot be; give {what}.")
+                           for n, what in given.impossible))  # fmt: skip
+    found, problems = design_cohort.power(design_cohort.plans(file, given), target)
+    return _said(found, problems, as_json, lambda: _print_cohort(found, target))
+
+
+def _said(found: Sequence[Any], problems: list[Problem], as_json: bool, show: Callable[[], None]) -> int:
+    if as_json:
+        print_json({"analyses": [p.row() for p in found], "problems": [p.to_dict() for p in problems]})
+    elif found:
+        show()
+    if problems and not as_json:
+        tell(block(problems))
+    return int(not found)
+
+
+def _print_cohort(found: list[CohortPower], target: float) -> None:
+    for p in found:
+        when = "" if p.window is None else f", within {p.window:g} {p.time_unit}{'' if p.window == 1 else 's'}"
+        say(f"{p.analysis}: {p.outcome} ({p.estimator}){when}")
+        clusters = "" if p.n_clusters is None else f", {p.n_clusters:,} clusters (design effect {p.design_effect:.2f})"
+        say(f"  Planned: {p.n_people:,} people with a known outcome, {p.n_treated:,} of them treated{clusters}")
+        say(f"  Rests on {p.rests_on}.")
+        say(f"  Risk without the program: {p.baseline:.1%}; events expected without any effect: {p.events:,.0f}")
+        ratio = "" if p.detectable_ratio is None else f" (a ratio of {p.detectable_ratio:.3f})"
+        say(f"  Smallest effect found with probability {target:.0%}: {p.detectable:.3g}{ratio}")
+        say(f"  Standard error of the estimate: {p.std_error:.3g}")
+        if p.planned_effect is not None and p.planned_power is not None:
+            planned = f"{p.planned_effect:g}, is found with probability {p.planned_power:.0%}"
+            say(f"  The effect that the study plans, {planned}")
+        print_table("", ("effect", "power"), [(f"{e:.3g}", f"{share:.0%}") for e, share in p.curve])
+
+
+def _design_panel(path: Path, power: float, draws: int, seed: int, *, as_json: bool) -> int:
+    from evaluation.run.design import plans
+    from evaluation.run.design import power as reckon
+
+    known = plans(path)
     with progress_bar() as bar:
         task = bar.add_task("simulating", total=draws)
         found, problems = reckon(
             known, draws=draws, target=power, seed=seed, progress=lambda done: bar.update(task, completed=done)
         )
-    if as_json:
-        print_json({"analyses": [p.row() for p in found], "problems": [p.to_dict() for p in problems]})
-    elif found:
-        _print_power(found, power)
-    if problems and not as_json:
-        tell(block(problems))
-    return int(not found)
+    return _said(found, problems, as_json, lambda: _print_power(found, power))
 
 
 def _print_power(found: list[Power], target: float) -> None:

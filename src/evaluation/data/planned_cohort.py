@@ -73,7 +73,9 @@ def arm_r_squared(cohort: Cohort, covariates: list[str]) -> float:
     names = ["a", *(f"x{j}" for j in range(len(covariates)))]
     listed = ", ".join(f"{c} AS {n}" for c, n in zip(columns, names, strict=True))
     known = " AND ".join(f"{n} IS NOT NULL" for n in names)
-    found = source.arrays(f"SELECT * FROM (SELECT {listed} FROM {source.scan}) WHERE {known} ORDER BY {', '.join(names)}")
+    found = source.arrays(
+        f"SELECT * FROM (SELECT {listed} FROM {source.scan}) WHERE {known} ORDER BY {', '.join(names)}"
+    )
     values: Floats = np.column_stack([np.asarray(found[n], np.float64) for n in names])
     if len(values) <= len(names):
         return 0.0

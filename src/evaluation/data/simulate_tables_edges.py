@@ -22,7 +22,7 @@ CASES = (
     "an index date on February 29, and an arrest on February 28 of the year after",
     "an index date on January 31, and an arrest on the last day of February",
     "an arrest on the last day of the planted window",
-    "an arrest on the first day after the planted window",
+    "an arrest on the first day after the planted window, for an offence of a code that nobody knows",
     "stays in custody that overlap, one that ends before it begins and one that does not end",
     "every row twice: the index event, an arrest and a death",
     "an arrest on the day of death",
@@ -41,19 +41,19 @@ class Edges:
     index: Integers  # of these people
     made: dict[str, list[Rows]] = field(default_factory=dict)
 
-    def _add(self, table: str, case: int, **days: int) -> None:
+    def _add(self, table: str, case: int, *, code: str = "35A", **days: int) -> None:
         columns = {name: dates([day]) for name, day in days.items()}
         if table == JUSTICE:
-            words = {"event_type": "arrest", "offence_code": "35A", "offence_level": "felony", "reason": "new_crime",
+            words = {"event_type": "arrest", "offence_code": code, "offence_level": "felony", "reason": "new_crime",
                      "agency_id": "sheriff"}  # fmt: skip
             columns |= {name: labels([0], [word]) for name, word in words.items()}
         if table in self.layout.tables:
             self.made.setdefault(table, []).append(Rows(np.array([self.first + case]), columns))
 
-    def arrest(self, case: int, day: int, offence: int | None = None) -> None:
+    def arrest(self, case: int, day: int, offence: int | None = None, code: str = "35A") -> None:
         """An arrest for a drug felony, committed on the day itself where nothing else is said."""
         told = day if offence is None else offence
-        self._add(JUSTICE, case, event_date=day, offence_date=told, arrest_date=day,
+        self._add(JUSTICE, case, code=code, event_date=day, offence_date=told, arrest_date=day,
                   filing_date=MISSING, disposition_date=MISSING)  # fmt: skip
 
     def death(self, case: int, day: int) -> None:
@@ -89,7 +89,7 @@ def planted(tables: dict[str, Rows], layout: Layout, first: int, index: Integers
     edges.arrest(2, int(months_on(index[2:3], 12)[0]) - 1 + int(_is_leap_day(index[2])))
     edges.arrest(3, int(months_on(index[3:4], 1)[0]))
     edges.arrest(4, int(last[4]) - 1)
-    edges.arrest(5, int(last[5]))
+    edges.arrest(5, int(last[5]), code="99X")
     at = int(index[6])
     for start, end in ((at + 10, at + 30), (at + 20, at + 25), (at + 29, at + 40), (at + 50, at + 45)):
         edges.stay(6, start, end)

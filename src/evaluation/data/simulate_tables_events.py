@@ -200,7 +200,7 @@ def other_rows(
         parts.append(Rows(person, {
             "event_type": labels(confined.astype(int), ["arrest", "incarceration"]),
             "event_date": dates(day),
-            "offence_date": dates(np.where(kind.code != "", day, MISSING)),
+            "offence_date": dates(day),
             "arrest_date": dates(day),
             "filing_date": dates(np.full(len(person), MISSING)),
             "disposition_date": dates(np.full(len(person), MISSING)),

@@ -47,17 +47,17 @@ CRIMES = (
     Offence("23H", ("property",), "misdemeanor", "new_crime", 0.12),
     Offence("220", ("property",), "felony", "new_crime", 0.07),
     Offence("240", ("property",), "felony", "new_crime", 0.05),
-    Offence("290", ("property",), "misdemeanor", "new_crime", 0.05),
-    Offence("13B", (), "misdemeanor", "new_crime", 0.12),
+    Offence("290", ("other_property",), "misdemeanor", "new_crime", 0.05),
+    Offence("13B", ("simple_assault",), "misdemeanor", "new_crime", 0.12),
     Offence("13A", ("violent",), "felony", "new_crime", 0.07),
     Offence("120", ("violent",), "felony", "new_crime", 0.03),
-    Offence("520", ("weapons",), "felony", "new_crime", 0.02),
+    Offence("520", ("weapon",), "felony", "new_crime", 0.02),
 )
 # All others: times a year, of someone at mean risk.
 OTHERS = (
     Offence("TRAFFIC", ("traffic",), "infraction", "new_crime", 0.12),
-    Offence("", ("technical",), "", "technical_violation", 0.20),
-    Offence("", ("warrant",), "", "warrant", 0.10),
+    Offence("90Z", ("technical", "other"), "", "technical_violation", 0.20),
+    Offence("90Z", ("warrant", "other"), "", "warrant", 0.10),
 )
 LIKE_CRIME = 0.15  # share of another kind among the offences, where the primary outcome counts it
 

@@ -108,7 +108,9 @@ def _check(case: CohortCase, at: _Window, found: Loss) -> Check:
     if at.too_recent and at.window is not None:
         message += f" Who entered too late to be followed for {case.span(at.window)} is not counted as lost."
     if at.lost and case.cohort.follow_up is None:
-        message += " The data do not say how far each person could be followed, so the end of the data counts as a loss."
+        message += (
+            " The data do not say how far each person could be followed, so the end of the data counts as a loss."
+        )
     return Check("attrition", _status(case, found), message, time=at.window, statistic=found.overall,
                  threshold=found.bound.cautious, counts=at.counts)  # fmt: skip
 
@@ -150,7 +152,8 @@ def _remaining(case: CohortCase, at: _Window) -> list[Check]:
     open_ = [n for n, g in sizes.items() if abs(g) > SATISFIED and n not in case.covariates]
     far = [n for n, g in sizes.items() if abs(g) > TOO_FAR]
     status: Status = "fail" if far else "warn" if open_ else "pass"
-    what = f"Among those whose outcome is known, the groups differ most in {worst} ({sizes[worst]:.2f} standard deviations)"
+    size = f"{sizes[worst]:.2f} standard deviations"
+    what = f"Among those whose outcome is known, the groups differ most in {worst} ({size})"
     if far:
         message = f"{what}: too much for an adjustment to be trusted."
     elif open_:

@@ -80,8 +80,21 @@ def diagnose(case: CohortCase) -> ResultSet:
 def _asked(case: CohortCase) -> list[Asked]:
     """What is to be asked, by name, in the order of the results."""
     found: list[Asked] = [("conditions", lambda: ResultSet(checks=tuple(_conditions(case))))]
+    found.append(("balance", lambda: _alike(case)))
     found += _evidence(case)
     return found
+
+
+def _alike(case: CohortCase) -> ResultSet:
+    """How alike the arms are, of an estimator that can tell (by its method `compared`) how it weighs people."""
+    from evaluation.diagnostics.balance import balance
+    from evaluation.diagnostics.overlap import overlap
+
+    ask = getattr(case.estimator, "compared", None)
+    compared = ask(case.cohort) if ask else []
+    randomised = case.cohort.assignment == "randomised"
+    found = balance(compared, randomised=randomised)
+    return found if randomised else found + overlap(compared)
 
 
 def _evidence(case: CohortCase) -> list[Asked]:

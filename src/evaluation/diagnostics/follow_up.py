@@ -78,8 +78,8 @@ def _leaving(rows: CohortRows) -> tuple[Check, ...]:
         sooner = "treated" if ratio > 1 else "comparison"
         message = (
             f"Follow-up ended sooner in the {sooner} group than in the other (log-rank test of the end of follow-up). "
-            "People who entered later, moved away or withdrew are seen for less time; where that goes with the outcome, "
-            "curves and hazards are off. Risks by a window count those alone who could be followed that long."
+            "People who entered later, moved away or withdrew are seen for less time; where that goes with the "
+            "outcome, curves and hazards are off. Risks by a window count those alone who could be followed that long."
         )
     else:
         message = "Follow-up ended about alike in both groups (log-rank test of the end of follow-up)."

@@ -95,7 +95,9 @@ def _of_one(found: Missing, name: str) -> Check:
     lacking = found.without(name)
     treated, control = _shares(found, lacking)
     share = sum(lacking) / sum(found.people)
-    message = f"Not recorded for {share:.1%} of the people: {treated:.1%} of the treated, {control:.1%} of the comparison."
+    message = (
+        f"Not recorded for {share:.1%} of the people: {treated:.1%} of the treated, {control:.1%} of the comparison."
+    )
     return Check("missing_covariate", "info", message, group=name, statistic=share, counts=lacking)
 
 

@@ -1,8 +1,8 @@
 """Multiple imputation: completed copies of covariates by chained equations, and Rubin's rules to pool the answers.
 
 Sources: van Buuren and Groothuis-Oudshoorn (2011) for chained equations, as statsmodels draws them (predictive mean
-matching); White and Royston (2009) for the cumulative hazard among the predictors; Rubin (1987) for pooling; Barnard and
-Rubin (1999) for degrees of freedom.
+matching); White and Royston (2009) for the cumulative hazard among the predictors; Rubin (1987) for pooling; Barnard
+and Rubin (1999) for degrees of freedom.
 """
 
 from __future__ import annotations

@@ -168,6 +168,8 @@ def others(released: Released, head: Headline) -> list[Headline]:
     for analysis in released.study.analyses:
         if analysis.id == head.analysis.id or analysis.outcome != head.analysis.outcome:
             continue
+        if analysis.among == "completers":
+            continue  # a description of those who finished, and no answer to the question
         found = headline(released, analysis)
         if found.known and not any(_same_figure(found, k) for k in kept):
             kept.append(found)

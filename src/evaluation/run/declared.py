@@ -16,9 +16,9 @@ class Declared:
     treated_share
         Share of them in the treated arm (default 0.5).
     baseline
-        Risk of the outcome without the program by the last window.
+        Risk of the outcome without the program by the window of the primary analysis.
     competing
-        Share of people whom a competing event meets first by the last window (default 0).
+        Share of people whom a competing event meets first by then (default 0).
     attrition
         Share of people whose outcome will not be known (default 0).
     clusters

@@ -75,7 +75,9 @@ def plans(path: Path) -> Plans:
     file = load(path)
     if not isinstance(file.study.design, PanelDesign):
         raise EvaluationError(
-            Problem(str(path), "design.type", "this is a cohort, whose power is reckoned by formula (design_cohort).", "")
+            Problem(
+                str(path), "design.type", "this is a cohort, whose power is reckoned by formula (design_cohort).", ""
+            )
         )
     estimators, source = cast("tuple[PanelEstimator, ...]", chosen_estimators(file)), data(file)
     wrong = [p for p in design_problems(file, source) if p.severity == "error"] if source else []
@@ -101,9 +103,8 @@ def chosen_estimators(file: StudyFile) -> tuple[Estimator, ...]:
     return tuple(cast("Estimator", estimator) for estimator, _ in found)
 
 
-def data(file: StudyFile, *, declared: bool = False) -> Source | None:
-    """The data that are there or are built from tables; None where the plan rests on what the study declares, or what
-    the command line does (`declared`)."""
+def data(file: StudyFile) -> Source | None:
+    """The data that are there or are built from tables; None where the plan rests on what the study declares."""
     from evaluation.data.engine import open_source
 
     if file.study.data.tables:
@@ -111,7 +112,7 @@ def data(file: StudyFile, *, declared: bool = False) -> Source | None:
     try:
         return open_source(file.study.data.path, file.path.parent) if file.study.data.path else None
     except EvaluationError as error:
-        if file.study.simulation is None and not declared:
+        if file.study.simulation is None:
             instead = " Or declare in a `simulation` section how the outcome varies."
             raise EvaluationError(*(replace(p, fix=p.fix + instead) for p in error.problems)) from None
         return None

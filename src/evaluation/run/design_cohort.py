@@ -209,7 +209,7 @@ def _hazards(known: Plans, analysis: Analysis, window: float | None) -> tuple[Ha
     """The baseline risk by the window: declared, else of the simulation section, else of both arms together."""
     from evaluation.data.cohort import Cohort
     from evaluation.data.planned_cohort import pooled_risks
-    from evaluation.data.simulate_cohort import BASELINE
+    from evaluation.data.simulate_cohort import BASELINE, primary_window
     from evaluation.inference.cohort_power import Hazards
 
     given, study = known.declared, known.file.study
@@ -228,9 +228,8 @@ def _hazards(known: Plans, analysis: Analysis, window: float | None) -> tuple[Ha
     if not 0 < risk < 1 or risk + competing >= 1:
         raise NotEstimable("The baseline risk and the share of competing events must lie between 0 and 1, and so must "
                            "their sum.")  # fmt: skip
-    last = max(_ready(study, analysis).windows, default=window)
     whole = Hazards.of(risk, competing)
-    part = 1.0 if window is None or last is None else window / last
+    part = 1.0 if window is None else window / primary_window(study, _ready(study, study.primary))
     scaled = Hazards(whole.outcome * part, whole.competing * part)
     return scaled, f"the baseline risk is {where}" + ("" if part == 1 else ", at a constant hazard")
 
@@ -250,9 +249,8 @@ def _power(known: Plans, analysis: Analysis, estimator: Estimator, window: float
     sign = -1.0 if lower != (kind == "time") else 1.0
     detectable = smallest(chance, target, sign * furthest[sign < 0])
     if detectable is None:
-        raise NotEstimable(f"No effect that can be would be found with a probability of {target:.0%}: too few people or "
-                           "events.")  # fmt: skip
-    planned = _planned(study, estimator, kind)
+        raise NotEstimable(f"No effect that can be is found with probability {target:.0%}: too few people or events.")
+    planned = _planned(study, estimator, kind, window)
     return CohortPower(
         analysis.id, study.outcome(analysis.outcome).label, analysis.estimator, window,
         _ready(study, analysis).time_unit, kind, basis.rests_on, round(basis.arms.people), round(basis.arms.treated),
@@ -260,7 +258,7 @@ def _power(known: Plans, analysis: Analysis, estimator: Estimator, window: float
         expected_events(basis.arms, basis.hazards, 0.0), std_error, detectable,
         math.exp(detectable) if kind == "log_hazard" else None, planned,
         None if planned is None else chance(planned),
-        tuple((detectable * s, chance(detectable * s)) for s in SHARES),
+        tuple((detectable * s, chance(detectable * s)) for s in SHARES if abs(detectable * s) <= furthest[sign < 0]),
     )  # fmt: skip
 
 
@@ -300,10 +298,13 @@ def _formula(kind: Kind, basis: _Basis, estimator: Estimator, window: float | No
     return of_ratio, (FURTHEST_LOG_RATIO, FURTHEST_LOG_RATIO), error
 
 
-def _planned(study: Study, estimator: Estimator, kind: Kind) -> float | None:
-    """The study's planted effect, where it is on the scale of this analysis."""
+def _planned(study: Study, estimator: Estimator, kind: Kind, window: float | None) -> float | None:
+    """The study's planted effect, where it is on the scale of this analysis and at its window."""
+    from evaluation.data.simulate_cohort import primary_window
+
     if study.simulation is None:
+        return None
+    if kind != "log_hazard" and window != primary_window(study, _ready(study, study.primary)):
         return None
     scale: Any = {"risk": RISKS, "log_hazard": HAZARDS, "time": MEANS}[kind]
     return study.simulation.effect if study.primary.estimator in scale and estimator.id in scale else None
-

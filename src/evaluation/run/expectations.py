@@ -74,6 +74,8 @@ def told(value: object) -> str:
     """A value as the difference shows it."""
     if value is None:
         return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return f"{value:.10g}"
     if isinstance(value, (list, tuple)):
@@ -121,6 +123,9 @@ def _of_outcome(
             yield Unknown((outcome.id, key), (*WORDS, *(c for c in columns if c not in WORDS)))
             continue
         found = getattr(reading, key)() if key in WORDS else columns[key]
+        if key == "by" and isinstance(value, dict):
+            yield from (Unknown((outcome.id, key, k), tuple(found)) for k in value if k not in found)
+            found = {k: v for k, v in found.items() if k in value}
         wanted = reading.coded(value) if key in CODED else value
         if not same(wanted, found):
             yield Difference(f"{outcome.id}.{key}", told(wanted), told(found))

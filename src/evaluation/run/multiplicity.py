@@ -44,8 +44,8 @@ class _Headline:
 def adjusted(finished: list[Finished]) -> list[Finished]:
     """The analyses, those of the family with Holm, Benjamini-Hochberg and, where possible, Romano-Wolf p-values.
 
-    Nothing is added where fewer than two outcomes or windows have a p-value. Romano-Wolf needs each cluster's influence on every
-    headline (`ResultSet.influence`).
+    Nothing is added where fewer than two outcomes or windows have a p-value. Romano-Wolf needs each cluster's influence
+    on every headline (`ResultSet.influence`).
     """
     from threadpoolctl import threadpool_limits
 

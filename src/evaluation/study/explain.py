@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, get_args
 
 from evaluation.errors import Problem
-from evaluation.study.document import Document, Loc, dotted
+from evaluation.study.document import Document, Loc
 from evaluation.study.spelling import hint, listed, nearest, slug
 
 if TYPE_CHECKING:

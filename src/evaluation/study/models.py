@@ -22,6 +22,7 @@ from evaluation.study.cohort_building import (
     Rule,
     Span,
 )
+from evaluation.study.implementation import Divided, Implementation
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -331,7 +332,8 @@ class Study(Model):
     labels: dict[str, Text] = {}  # what the report calls a column
     diagnostics: Diagnostics = Diagnostics()
     gates: list[str] = []
-    subgroups: list[ColumnName] = []
+    subgroups: list[Divided] = []  # cohorts: characteristics by which effects are looked at within groups of people
+    implementation: Implementation | None = None  # cohorts from tables: what was delivered, to whom, and who stayed
     costs: dict[str, Any] | None = None
     simulation: Simulation | None = None
     report: Report = Report()

@@ -38,7 +38,8 @@ def _axis(head: Headline) -> str:
 
 
 def _panels(released: Released) -> list[_Panel]:
-    heads = [h for h in (headline(released, a) for a in released.study.analyses) if h.known]
+    answers = [a for a in released.study.analyses if a.among == "everyone"]  # completers are described, not compared
+    heads = [h for h in (headline(released, a) for a in answers) if h.known]
     panels: dict[tuple[str, str], list[Headline]] = {}
     for head in heads:
         panels.setdefault((_title(head), _axis(head)), []).append(head)

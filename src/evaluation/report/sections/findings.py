@@ -12,6 +12,8 @@ from evaluation.report.sections.checks import status_word
 from evaluation.report.words import NOT_ESTIMABLE, P_VALUE, ROLES, STATUS, upper_first
 from evaluation.results import Row
 
+DESCRIPTION = "Description only"  # a contrast of those who finished is no estimate of an effect
+
 
 def main_text(head: Headline) -> str:
     """The main result in sentences."""
@@ -84,7 +86,7 @@ def all_table(released: Released) -> str:
     cells = []
     for analysis in released.study.analyses:
         head = headline(released, analysis)
-        name, role = head.name, ROLES[analysis.role]
+        name, role = head.name, DESCRIPTION if analysis.among == "completers" else ROLES[analysis.role]
         cells.append([name, *([head.outcome.label] if several else []), role, *_analysis_cells(head)])
     header = [
         "Analysis",

@@ -1,4 +1,4 @@
-"""The full report's section on how far the result can be trusted: panels only, and only what was released."""
+"""The full report's section on how far the result can be trusted: only what was released."""
 
 from __future__ import annotations
 
@@ -39,8 +39,10 @@ def section(head: Headline) -> str:
 
 
 def _items(head: Headline) -> list[tuple[str, str]]:
-    if head.released.panel is None or not head.known:
+    if not head.known:
         return []
+    if head.released.panel is None:
+        return _of_people(head)
     before = ("Paths before adoption.", f"{_said(head, *BEFORE)} {robustness.missed_drift(head)}".strip())
     records = ("The records.", _said(head, *RECORDS))
     mixed = ("What a regression mixes.", mixes(head))
@@ -65,6 +67,34 @@ def _items(head: Headline) -> list[tuple[str, str]]:
         mixed,
         ("Another library.", robustness.second_opinion(head) or _said(head, "second_opinion")),
     ]
+
+
+def _of_people(head: Headline) -> list[tuple[str, str]]:
+    """The same for people followed after an index date."""
+    imputed = _imputed(head)
+    return [
+        ("Other methods.", _said(head, "estimators_agree")),
+        ("Groups made alike.", _said(head, "balance", "overlap", "effective_sample_size", "large_weights")),
+        ("People lost.", _said(head, "attrition", "equivalence_after_loss", "differential_follow_up")),
+        ("Missing values.", f"{_said(head, 'missing_data', 'imputation')} {imputed}".strip()),
+        ("What was not recorded.", _said(head, "e_value")),
+        ("Where nothing should be found.", _said(head, "placebo_outcome")),
+        ("Few clusters.", f"{_said(head, 'few_clusters')} {robustness.few_clusters(head)}".strip()),
+        ("Several outcomes and windows.", robustness.adjusted(head)),
+        ("Another library.", robustness.second_opinion(head) or _said(head, "second_opinion")),
+    ]
+
+
+def _imputed(head: Headline) -> str:
+    """The result with missing values filled in, where that was done."""
+    rows = [r for r in robustness.rows_of(head, "imputation") if robustness.shown(r)]
+    if not rows or rows[0]["conf_low"] is None:
+        return ""
+    told, row = head.told, rows[0]
+    return (
+        f"With missing values filled in many times over, the result is {told.phrase(row['estimate'])}; plausible range "
+        f"{told.span(row['conf_low'], row['conf_high'])}."
+    )
 
 
 def _said(head: Headline, *names: str) -> str:

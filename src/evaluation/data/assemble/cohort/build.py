@@ -103,9 +103,8 @@ def _made(case: Case, out: Path) -> Iterator[FlowStep | Check]:
     completed = own.filter(design.completers) if design.completers else None
     cluster = own.value(design.cluster) if design.cluster and design.cluster != design.person else None
     yield from index_events(case, own)
-    steps = list(kept(case, own, rules))
-    yield from steps
-    if not steps[-1].n_remaining:
+    yield from kept(case, own, rules)
+    if not case.sql.rows("SELECT count(*) FROM cohort")[0][0]:
         what = "nobody is left in the cohort."
         raise DataError(Problem("", "design.index", what, "See where, clean_window, include and exclude."))
     yield from characteristics(case, traits)

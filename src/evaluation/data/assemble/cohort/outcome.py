@@ -74,12 +74,17 @@ def _first(case: Case, i: int, outcome: Outcome, reach: Reach, rivals: dict[str,
              f"FROM cohort AS c LEFT JOIN (SELECT r, min(day) AS y FROM happened{i} GROUP BY r) AS y ON y.r = c.r "
              + " ".join(joins)]  # fmt: skip
     dated.append(f"SELECT *, {rival} AS k FROM ({dated[-1]}) AS one")
-    dated.append(f"SELECT *, {code.format(y='y IS NOT NULL')} AS code, coalesce(k, {last}) AS span FROM ({dated[-1]}) AS two")
+    dated.append(f"SELECT *, {code.format(y='y IS NOT NULL')} AS code, {_span(outcome, last)} AS span FROM ({dated[-1]}) AS two")
     dated.append(f"SELECT *, CASE WHEN code = 1 THEN y WHEN code > 1 THEN k END AS x FROM ({dated[-1]}) AS three")
     columns = [f"least(span, {last_day(sql, case.design.time_unit, 'd', w)}) AS w{n}" for n, w in enumerate(case.windows(outcome))]
     dated.append(f"SELECT {', '.join(['*', *columns])} FROM ({dated[-1]}) AS four")
     dated.append(_on_street(case, outcome, reach, dated[-1]))
     sql.make(f"first{i}", dated[-1])
+
+
+def _span(outcome: Outcome, last: str) -> str:
+    """The last day at risk of the outcome: that of the first rival, or the end; nobody is at risk after death."""
+    return f"coalesce(least(k, y), k, y, {last})" if outcome.kind == "death" else f"coalesce(k, {last})"
 
 
 def _on_street(case: Case, outcome: Outcome, reach: Reach, query: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evaluation.data.assemble.cohort import lookback
-from evaluation.data.assemble.cohort.case import Case
+from evaluation.data.assemble.cohort.case import DEATHS, Case
 from evaluation.data.assemble.cohort.times import whole_months
 from evaluation.results import Check, FlowStep
 
@@ -55,9 +55,9 @@ def kept(case: Case, own: Own, rules: Rules) -> Iterator[FlowStep]:
     left = sum(out.values())
     steps = [("died_before", "Died before the index date"), *((s, rule.reason) for s, rule, _ in rules.steps)]
     for i, (step, reason) in enumerate(steps, 1):
-        gone = out.get(i, 0)
-        left -= gone
-        yield FlowStep(step, reason, level, gone, left)
+        if step != "died_before" or DEATHS in case.tables:
+            left -= out.get(i, 0)
+            yield FlowStep(step, reason, level, out.get(i, 0), left)
 
 
 @dataclass
