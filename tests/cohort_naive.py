@@ -71,6 +71,11 @@ def met(row, where):
     return True
 
 
+def named(person):
+    """The person that a row is about: text without blanks around it, nobody where nothing is left."""
+    return (person.strip() or None) if isinstance(person, str) else person
+
+
 @dataclass
 class Table:
     """A table's rows, and its columns with their types: `text`, `day`, `number`, `whole` or `flag`."""
@@ -97,7 +102,7 @@ class Reference:
         for name, table in tables.items():
             of = self.by_person[name] = {}
             for row in table.rows:
-                of.setdefault(row.get(self.design.person), []).append(row)
+                of.setdefault(named(row.get(self.design.person)), []).append(row)
         self.flow = []
 
     def of(self, table, person, where=None):
@@ -133,11 +138,11 @@ class Reference:
             if met(row, index.where):
                 taken.add(i)
                 found.append(
-                    {"person": row.get(self.design.person), "day": row.get(index.date), "arm": 1, "own": [row]}
+                    {"person": named(row.get(self.design.person)), "day": row.get(index.date), "arm": 1, "own": [row]}
                 )
         for i, row in enumerate(self.tables[comparison.table].rows):
             if met(row, comparison.where) and not (comparison.table == index.table and i in taken):
-                found.append({"person": row.get(self.design.person), "day": row.get(comparison.date), "arm": 0,
+                found.append({"person": named(row.get(self.design.person)), "day": row.get(comparison.date), "arm": 0,
                               "own": [row]})  # fmt: skip
         self.flow.append(("index_events", "row", 0, len(found)))
         found = self.leave(
@@ -264,7 +269,8 @@ class Reference:
         found["event"] = code
         found["time"] = elapsed(index, (day if code else last) + DAY, unit)
         found["follow_up"] = elapsed(index, last + DAY, unit)
-        stop = min([last, *(d for rival in rivals for d in rival if index <= d <= last)])
+        ends = [*rivals, days] if outcome.kind == "death" else rivals
+        stop = min([last, *(d for some in ends for d in some if index <= d <= last)])
         found["count"] = sum(index <= d <= stop for d in days)
         found["days"] = (stop - index).days + 1
         for k in windows:
@@ -338,7 +344,7 @@ class Reference:
         return sorted(days)
 
     def counts(self, offence, row):
-        groups = set(self.groups.get(row.get("offence_code"), ()))
+        groups = set(self.groups.get((row.get("offence_code") or "").strip().upper(), ()))
         groups |= {OF_REASON[row["reason"]]} if row.get("reason") in OF_REASON else set()
         groups |= {row["offence_level"]} if row.get("offence_level") else set()
         if not offence.include and not offence.exclude:

@@ -73,6 +73,9 @@ def tables(rng, people, coverage=True):
     for name, columns in COLUMNS.items():
         order = rng.permutation(len(rows[name]))
         made[name] = Table(dict(columns), [{c: rows[name][j].get(c) for c in columns} for j in order])
+        for row in made[name].rows:
+            if "person_id" in row and draw.yes(0.05):  # blanks around a name, or nothing but blanks
+                row["person_id"] = f" {row['person_id'] or ''} "
     return made
 
 
@@ -127,7 +130,7 @@ def _event(draw, person, near):
         "offence_date": draw.maybe(draw.one(near) if draw.yes(0.2) else offence, 0.8),
         "filing_date": draw.maybe(day + timedelta(days=draw.one((0, 2, 31))), 0.8),
         "disposition_date": draw.maybe(day + timedelta(days=draw.one((0, 5, 60))), 0.8),
-        "offence_code": draw.maybe(draw.one(("13A", "35A", "240", "TRAFFIC", "999", ""))),
+        "offence_code": draw.maybe(draw.one(("13A", "35A", "240", "TRAFFIC", " 13a", "999", ""))),
         "offence_level": draw.maybe(draw.one(("felony", "misdemeanor", "infraction"))),
         "reason": draw.maybe(
             draw.one(("new_crime", "new_crime", "technical_violation", "warrant", "program_sanction")), 0.7
@@ -253,9 +256,13 @@ def fitted(name, made):
     if keys.get("whole"):
         for table in made.values():
             table.columns = {c: "whole" if c == "person_id" else kind for c, kind in table.columns.items()}
-            table.rows = [row | {"person_id": row["person_id"] and int(row["person_id"][1:])} if "person_id" in row else row
+            table.rows = [row | {"person_id": _number(row["person_id"])} if "person_id" in row else row
                           for row in table.rows]  # fmt: skip
     return made
+
+
+def _number(person):
+    return int(person.strip()[1:]) if person and person.strip() else None
 
 
 def study_of(name):

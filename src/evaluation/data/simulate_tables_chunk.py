@@ -32,6 +32,8 @@ RETURN = 0.02  # of the people, who have a second index event in their pool
 CROSS = 0.02  # of those in the comparison, who enter the program later
 OTHER_EVENTS = 0.25  # expected number of another outcome's events by the longest window
 INSTEAD = ("completed", "terminated", "withdrew", "still active")  # how stays in the comparison end
+CONFINED = (0.10, 0.35)  # with and without the program: share in jail from the index day on
+CONFINED_DAYS = (10, 90)  # how long on average
 SITES = 40  # clusters, where the design has any
 USUAL = 0.3  # the same of crimes, where the primary outcome is of another kind
 
@@ -129,8 +131,21 @@ class Maker:
         if JUSTICE in layout.tables:
             found.setdefault(JUSTICE, []).extend([*crimes, *more])
         if layout.custody in layout.tables:
-            found[layout.custody] = [events.stays(drawn, more, people.index, deaths, layout, generator)]
+            stays = [events.stays(drawn, more, people.index, deaths, layout, generator)]
+            found[layout.custody] = [*stays, self._after_court(first, deaths)]
         return first
+
+    def _after_court(self, arrested: Integers, deaths: Integers) -> Rows:
+        """Stays in jail that begin on the index day, over before the first arrest: more and longer without the program.
+
+        Whoever is in custody is not arrested, and the planted risk, which runs on the calendar, does not move.
+        """
+        people, generator = self.people, self.generator
+        confined = generator.random(people.size) < np.where(self.arm == 1, *CONFINED)
+        drawn = generator.geometric(1 / np.where(self.arm == 1, *CONFINED_DAYS))
+        last = np.minimum.reduce([people.index + drawn, arrested, deaths])
+        person = np.flatnonzero(confined & (last > people.index) & (last <= self.layout.reach(self.layout.custody)))
+        return events.custody(person, people.index[person], last[person], self.layout, generator)
 
     def _outcomes(self, found: dict[str, list[Rows]], deaths: Integers) -> None:
         """Rows of outcomes of kind event, and of competing events other than death."""

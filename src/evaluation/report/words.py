@@ -221,6 +221,18 @@ CHECKS = {
     "concordance": "Concordance",
     "log_likelihood": "Log likelihood",
     "log_likelihood_null": "Log likelihood without characteristics",
+    "attrition": "People whose outcome is lost",
+    "equivalence_after_loss": "Alike among those who remain",
+    "follow_up_length": "Length of follow-up",
+    "differential_follow_up": "Follow-up alike in both groups",
+    "missing_data": "Characteristics not recorded",
+    "missing_covariate": "One characteristic not recorded",
+    "missing_patterns": "What is missing together",
+    "imputation": "Missing characteristics filled in",
+    "e_value": "Unmeasured common causes",
+    "effect_size": "Size in standard deviations",
+    "cluster_correction": "Clusters allowed for afterwards",
+    "minimum_detectable": "What the study could have found",
 }
 # The kinds of the sensitivity table: what was changed.
 KINDS = {
@@ -236,6 +248,8 @@ KINDS = {
     "randomisation": "Adoption dates given to other units",
     "spillover_ring": "Neighbours left out of the comparison",
     "displacement": "Neighbours as if treated",
+    "imputation": "Missing characteristics filled in",
+    "e_value": "Unmeasured common cause (E-value)",
 }
 COMPARISONS = {
     "treated_vs_never": "Adopters against units that never adopt",

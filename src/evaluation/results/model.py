@@ -164,12 +164,15 @@ TABLES: dict[str, Table] = {
                     "string",
                     "placebo_time, placebo_outcome, placebo_never_treated, leave_one_unit, leave_one_cohort, "
                     "anticipation, honest_smoothness, honest_relative, pretrend_power, randomisation, spillover_ring "
-                    "(neighbours left out) or displacement (the effect on neighbours)",
+                    "(neighbours left out), displacement (the effect on neighbours), imputation (missing "
+                    "characteristics imputed) or e_value (estimate: how strong an unmeasured common cause of program "
+                    "and outcome must be, as a risk ratio, to explain the estimate away; conf_low: the same for the "
+                    "limit of its interval)",
                     required=True,
                 ),
                 _c("label", "string", "What was changed, in words", required=True),
-                _c("group", "string", "Unit or cohort concerned"),
-                _c("parameter", "number", "Figure that was set: a shift in periods, a bound"),
+                _c("group", "string", "Unit, cohort, outcome or term concerned"),
+                _c("parameter", "number", "Figure that was set: a shift in periods, a bound, a window"),
                 *_INTERVAL,
                 _P,
                 _c("method", "string", "How the interval was reckoned, where it is not the analysis's own rule"),

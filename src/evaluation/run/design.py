@@ -75,9 +75,7 @@ def plans(path: Path) -> Plans:
     file = load(path)
     if not isinstance(file.study.design, PanelDesign):
         raise EvaluationError(
-            Problem(
-                str(path), "design.type", "this is a cohort, whose power is reckoned by formula (design_cohort).", ""
-            )
+            Problem(str(path), "design.type", "this is a cohort; its power is reckoned by formula.", "")
         )
     estimators, source = cast("tuple[PanelEstimator, ...]", chosen_estimators(file)), data(file)
     wrong = [p for p in design_problems(file, source) if p.severity == "error"] if source else []

@@ -326,7 +326,8 @@ def _panels_alone(document: Document) -> Iterator[Problem]:
     """Diagnostics of panels in a study that follows people."""
     if document.at(("design", "type")) != "cohort":
         return
-    for name in ("placebo_outcomes", "spillover"):
+    several = document.at(("design", "index")) is not None  # built from tables: one outcome beside another
+    for name in ("spillover",) if several else ("placebo_outcomes", "spillover"):
         if document.at(("diagnostics", name)):
             what = "is for panel designs."
             yield document.problem(("diagnostics", name), what, "Delete the line.", of_key=True)

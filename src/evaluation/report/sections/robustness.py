@@ -91,10 +91,8 @@ def _imputed(head: Headline) -> str:
     if not rows or rows[0]["conf_low"] is None:
         return ""
     told, row = head.told, rows[0]
-    return (
-        f"With missing values filled in many times over, the result is {told.phrase(row['estimate'])}; plausible range "
-        f"{told.span(row['conf_low'], row['conf_high'])}."
-    )
+    span = told.span(row["conf_low"], row["conf_high"])
+    return f"With missing values filled in many times over, the result is {told.phrase(row['estimate'])} ({span})."
 
 
 def _said(head: Headline, *names: str) -> str:
