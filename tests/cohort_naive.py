@@ -190,6 +190,8 @@ class Reference:
             return e["arm"] == 1 or (e["person"], e["day"]) not in program
 
         events = self.leave("later_events", "row", events, picked)
+        if "deaths" not in self.tables:
+            return events
         return self.leave(
             "died_before", self.level, events, lambda e: not (self.death(e["person"]) or e["day"]) < e["day"]
         )
@@ -253,9 +255,9 @@ class Reference:
         custody = self.custody()
         last, first = self.covered(self.sources(outcome))
         last = plus(last, outcome.lag, -1)
-        names = ["time", "event", "follow_up", "count", "days"]
-        if custody:
-            names += ["street_time", "street_event", "street_follow_up", "street_days"]
+        names = ["time", "event", "follow_up"]
+        names += ["street_time", "street_event", "street_follow_up"] if custody else []
+        names += ["count", "days"] + (["street_days"] if custody else [])
         for k in windows:
             tail = f"{k:g}".replace(".", "_")
             names += [f"count_{tail}", f"days_{tail}"] + ([f"street_days_{tail}"] if custody else [])

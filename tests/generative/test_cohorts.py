@@ -48,8 +48,8 @@ def differences(expected, found, person):
         return [f"missing: {sorted(wanted - got)[:5]}; too many: {sorted(got - wanted)[:5]}; {len(found)} rows"]
     lines = []
     for want, got in zip(expected, found, strict=True):
-        if want.keys() != got.keys():
-            return [f"columns: missing {want.keys() - got.keys()}, more {got.keys() - want.keys()}"]
+        if list(want) != list(got):
+            return [f"columns: {list(got)}, expected {list(want)}"]
         lines += [
             f"{want[person]} {want['index_date']} {name}: {got[name]}, expected {value}"
             for name, value in want.items()

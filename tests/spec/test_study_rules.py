@@ -62,15 +62,13 @@ TOGETHER = [
 LATER = [
     panel("gates", ("report:", "▸gates: [pretrends]\nreport:"), "gates", "not available in this version"),
     panel("subgroups", ("report:", "▸subgroups: [region]\nreport:"), "subgroups", "not available in this version"),
+    panel("implementation", ("report:", "▸implementation: {arms: both}\nreport:"), "implementation",
+          "built from tables"),
     panel("costs", ("report:", "▸costs: {per_person: 900}\nreport:"), "costs", "not available in this version"),
     panel("profile", ("{profile: none}", "{profile: ▸sacro}"), "disclosure.profile", "not available in this version",
           "choose one of: none, cms11, wonder10."),
     panel("exposure", ("    type: continuous", "    type: rate\n    ▸exposure: people"), "outcomes[0].exposure",
           "no analysis of this outcome uses its exposure", data=lambda d: d.assign(people=1.0), severity="warning"),
-    cohort("offence_filter", ("    label: Rearrest", "    label: Rearrest\n    ▸offence: {exclude: [traffic]}"),
-           "outcomes[0].offence", "not available in this version", "ready-made analysis data"),
-    cohort("comparison_table", ("  event: arrested", "  event: arrested\n  ▸comparison: {table: program_episodes}"),
-           "design.comparison", "not available in this version"),
 ]  # fmt: skip
 
 STORE = """\

@@ -144,8 +144,7 @@ def test_clusters_in_one_arm_only():
 
 
 @pytest.mark.parametrize(("options", "word"), [
-    ({"adjust": "iptw"}, "adjust"), ({"adjust": "aipw"}, "adjust"), ({"adjust": "matching"}, "adjust"),
-    ({"window": 0}, "window"), ({"window": "12"}, "window"), ({"covariates": ["age"]}, "adjust: regression"),
+    ({"adjust": "weighting"}, "adjust"), ({"window": 0}, "window"), ({"window": "12"}, "window"), ({"covariates": ["age"]}, "regression or iptw"),
     ({"conf_level": 95}, "conf_level"), ({"windows": 12}, "windows")])  # fmt: skip
 def test_options_are_validated(options, word):
     with pytest.raises(ValidationError, match=word):

@@ -116,7 +116,7 @@ class Cohort:
         """A window in words: `24 months`."""
         return f"{window:g} {self.time_unit}{'' if window == 1 else 's'}"
 
-    def _needed(self, covariates: Sequence[str]) -> list[tuple[str, str]]:
+    def needed(self, covariates: Sequence[str]) -> list[tuple[str, str]]:
         """Columns that must not be missing, as (SQL alias, column): a person is dropped for the first that is."""
         found = [("a", self.arm), ("t", self.time), ("e", self.event)]
         if self.cluster:
@@ -130,7 +130,7 @@ class Cohort:
 
         The column `beside` comes along as x; nobody is dropped for missing it.
         """
-        value, number, needed = self.source.value, self.source.number, self._needed(covariates)
+        value, number, needed = self.source.value, self.source.number, self.needed(covariates)
         columns = [f"CAST({value(c)} AS INTEGER) AS {s}" for s, c in needed if s in ("a", "e")]
         columns += [f"{number(c)} AS {s}" for s, c in needed if s not in ("a", "e", "g")]
         if self.cluster:
@@ -145,10 +145,14 @@ class Cohort:
     def flow(self, covariates: Sequence[str] = ()) -> tuple[FlowStep, ...]:
         """Everyone in the data, then those dropped for each missing value, in the order they are looked at."""
         counts = dict(self.source.query(f"SELECT dropped, count(*) FROM {self.sql(covariates)} GROUP BY dropped"))
+        return self.flow_of(counts, covariates)
+
+    def flow_of(self, counts: dict[int, int], covariates: Sequence[str] = ()) -> tuple[FlowStep, ...]:
+        """The same from the numbers of people kept (0) and dropped for each value, in the order of `needed`."""
         left = sum(counts.values())
         steps = [FlowStep("start", "everyone in the data", "person", 0, left)]
         roles = {"a": "arm", "t": "time", "e": "event", "g": "cluster", "w": "weight"}
-        for i, (alias, column) in enumerate(self._needed(covariates), 1):
+        for i, (alias, column) in enumerate(self.needed(covariates), 1):
             if dropped := counts.get(i, 0):
                 left -= dropped
                 role = roles.get(alias, "covariate")

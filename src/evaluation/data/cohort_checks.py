@@ -26,7 +26,7 @@ def problems(design: CohortDesign, source: Source, others: Mapping[str, str] | N
     if not checks.count("true")[0]:
         return [Problem("", "data.path", f"the data have no rows ({source.where}).", "Write one row for each person.")]
     return [*checks.roles(), *checks.arm(), *checks.times(), *checks.events(), *checks.people(), *checks.follow_up(),
-            *checks.covariates(), *checks.windows()]  # fmt: skip
+            *checks.weights(), *checks.completed(), *checks.covariates(), *checks.windows()]  # fmt: skip
 
 
 def _plural(count: int, noun: str, plural: str = "") -> str:
@@ -40,6 +40,7 @@ def _people(count: int) -> str:
 def _types(design: CohortDesign, source: Source) -> Iterator[Problem]:
     """Columns that must hold numbers and do not; the arm is judged by its values."""
     durations = [("design.time", design.time), *([("design.follow_up", design.follow_up)] if design.follow_up else [])]
+    durations += [("design.weights", design.weights)] if design.weights else []
     codes = [("design.event", design.event), *((f"design.covariates[{i}]", c) for i, c in enumerate(design.covariates))]
     for key, column in (*durations, *codes):
         kind = source.columns[column]
@@ -52,6 +53,8 @@ def _types(design: CohortDesign, source: Source) -> Iterator[Problem]:
 def _type_fix(key: str, time_unit: str) -> str:
     if key == "design.event":
         return "write 0 for censored, 1 for the outcome, and other whole numbers for competing events."
+    if key == "design.weights":
+        return "write how many each person stands for."
     if key.startswith("design.covariates"):
         return "write each category as its own 0/1 column."
     return f"write the number of {time_unit}s since the index date."
@@ -182,6 +185,34 @@ class _Checks:
         if unknown:
             what = f"{_people(unknown)} without a value in `{self.design.follow_up}`."
             yield _warning("design.follow_up", what, "They are eligible for no window, and counted.")
+
+    def weights(self) -> Iterator[Problem]:
+        """Weights are finite and above zero."""
+        if not self.design.weights:
+            return
+        weight = self.source.number(self.design.weights)
+        none, endless = self.count(f"{weight} <= 0", f"isinf({weight})")
+        if none or endless:
+            what = f"{_people(none + endless)} with a weight in `{self.design.weights}` that is not above zero and finite."
+            yield Problem("", "design.weights", what, "Leave out those who are not to count.")
+        yield from self._missing("design.weights", self.design.weights)
+
+    def completed(self) -> Iterator[Problem]:
+        """Who completed the program is said by 0 and 1."""
+        column = self.design.completed
+        if not column:
+            return
+        value = f"TRY_CAST({self.source.value(column)} AS DOUBLE)"
+        strange, unknown = self.count(
+            f"{self.source.value(column)} IS NOT NULL AND coalesce({value} NOT IN (0, 1), true)",
+            f"{self.source.value(column)} IS NULL",
+        )
+        if strange or self.source.columns[column] == "VARCHAR":
+            what = f"the column `{column}` must be 1 (completed the program) or 0."
+            yield Problem("", "design.completed", what, "Code it as 0 and 1, or as false and true.")
+        elif unknown:
+            what = f"{_people(unknown)} without a value in `{column}`."
+            yield _warning("design.completed", what, "Where completers are described, the treated among them are left out.")
 
     def covariates(self) -> Iterator[Problem]:
         """Missing covariates are said, infinite ones refused."""

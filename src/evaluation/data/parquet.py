@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from evaluation.errors import DataError, Problem
 
@@ -83,7 +83,7 @@ class Pieces:
         self._notes = {MARK: made.encode()} | ({} if planted is None else {PLANTED: repr(planted).encode()})
         self._writers: dict[str, pq.ParquetWriter] = {}
 
-    def __enter__(self) -> Pieces:
+    def __enter__(self) -> Self:
         for path in self._paths.values():
             _free(path, self._force)
         return self

@@ -63,14 +63,17 @@ class Recipe:
         rate = DEATH_RISK / longest
         size = min(plan.size, CHUNK)
         only = plan.size <= CHUNK
-        people, scale = draw_people(
-            layout, size, None, RISK_SPREAD, frailty, _generator(seed, 0), with_edges=only
-        )
+        people, scale = draw_people(layout, size, None, RISK_SPREAD, frailty, _generator(seed, 0), with_edges=only)
         # Kaplan-Meier curves answer for a world without competing events.
         competing = 0 if study.primary.estimator == "kaplan_meier" else len(layout.primary.competing)
         baseline = BASELINE if plan.baseline is None else plan.baseline
         planted = plant(
-            people.score[~people.broken], effect, baseline, _course(layout, frailty, rate), rate * competing, hazard=hazard
+            people.score[~people.broken],
+            effect,
+            baseline,
+            _course(layout, frailty, rate),
+            rate * competing,
+            hazard=hazard,
         )
         return cls(layout, plan, scale, planted, rate, frailty, seed)
 
@@ -83,7 +86,9 @@ class Recipe:
         for place, size in enumerate(sizes):
             last = place == len(sizes) - 1
             generator = _generator(self.seed, place)
-            people, _ = draw_people(self.layout, size, self.scale, RISK_SPREAD, self.frailty, generator, with_edges=last)
+            people, _ = draw_people(
+                self.layout, size, self.scale, RISK_SPREAD, self.frailty, generator, with_edges=last
+            )
             made = chunk_of(self.layout, self.planted, self.rate, people, generator, everyone)
             if last and size >= len(edges.CASES):
                 made = self._with_edges(made)

@@ -10,11 +10,11 @@ import numpy as np
 from evaluation.data import simulate_tables_events as events
 from evaluation.data import simulate_tables_program as program
 from evaluation.data.simulate_cohort import SHAPE, arms
-from evaluation.data.simulate_tables_days import DAYS
 from evaluation.data.simulate_tables_layout import DEATHS, JUSTICE, Layout
 from evaluation.data.simulate_tables_offences import Offence, mix
 from evaluation.data.simulate_tables_risk import Planted, competing_rate
 from evaluation.data.simulate_tables_rows import MISSING, Column, Rows, dates, filled, labels, numbers, stacked
+from evaluation.data.simulate_tables_slips import slipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,9 +82,9 @@ class Maker:
         """The day of each person's death (n,), FAR of the living."""
         if DEATHS not in self.layout.tables:
             return np.full(self.people.size, FAR)
-        if self.layout.primary.kind == "death":
-            return self.first_days(self.level)
-        return self._by_chance()
+        days = self.first_days(self.level) if self.layout.primary.kind == "death" else self._by_chance()
+        before = self.people.index - self.generator.integers(1, 200, self.people.size)
+        return np.where(self.people.gone, before, days)
 
     def _by_chance(self) -> Integers:
         """Days of events at a constant rate (n,)."""
@@ -105,7 +105,8 @@ class Maker:
         found |= {name: [Rows(np.arange(self.people.size), columns)] for name, columns in self.people.once.items()}
         made = program.delivered(self.layout, self.people, self.arm, stays, self.generator)
         found |= {name: [rows] for name, rows in made.items()}
-        return {name: stacked(parts) for name, parts in found.items() if name in self.layout.tables}
+        tables = {name: stacked(parts) for name, parts in found.items() if name in self.layout.tables}
+        return slipped(tables, self.layout, self.people.index, deaths, self.generator)
 
     # ------------------------------------------------------------------ events
 
@@ -125,25 +126,27 @@ class Maker:
         deciding = far if plain else drawn.counting(kinds, layout.primary)
         drawn = events.thinned(drawn, deciding, people.size, generator)
         first = np.full(people.size, FAR)
+        offended = np.full(people.size, FAR)
         np.minimum.at(first, drawn.person, drawn.stage[:, 1] + people.index[drawn.person])
+        np.minimum.at(offended, drawn.person, drawn.stage[:, 0] + people.index[drawn.person])
         crimes = events.justice_rows(drawn, kinds, people.index, deaths, layout, generator)
         more = events.other_rows(people, others, self.length, deaths, layout, generator)
         if JUSTICE in layout.tables:
             found.setdefault(JUSTICE, []).extend([*crimes, *more])
         if layout.custody in layout.tables:
             stays = [events.stays(drawn, more, people.index, deaths, layout, generator)]
-            found[layout.custody] = [*stays, self._after_court(first, deaths)]
+            found[layout.custody] = [*stays, self._after_court(offended, deaths)]
         return first
 
-    def _after_court(self, arrested: Integers, deaths: Integers) -> Rows:
-        """Stays in jail that begin on the index day, over before the first arrest: more and longer without the program.
+    def _after_court(self, offended: Integers, deaths: Integers) -> Rows:
+        """Stays in jail from the index day on, over before the first offence: more and longer without the program.
 
-        Whoever is in custody is not arrested, and the planted risk, which runs on the calendar, does not move.
+        Whoever is in custody does not offend, and the planted risk, which runs on the calendar, does not move.
         """
         people, generator = self.people, self.generator
         confined = generator.random(people.size) < np.where(self.arm == 1, *CONFINED)
         drawn = generator.geometric(1 / np.where(self.arm == 1, *CONFINED_DAYS))
-        last = np.minimum.reduce([people.index + drawn, arrested, deaths])
+        last = np.minimum.reduce([people.index + drawn, offended, deaths])
         person = np.flatnonzero(confined & (last > people.index) & (last <= self.layout.reach(self.layout.custody)))
         return events.custody(person, people.index[person], last[person], self.layout, generator)
 
@@ -183,7 +186,7 @@ class Maker:
         """Index events of both pools, with what the study asks of them; some people have a second one later."""
         design, size = self.layout.design, self.people.size
         pools = (design.comparison, design.index)
-        columns = {**self.people.index_row, **program.episode_columns(self.layout, stays, self.people),
+        columns = {**self.people.index_row, **program.episode_columns(self.layout, stays),
                    "referral_date": dates(self.people.index - self.generator.integers(3, 60, size))}  # fmt: skip
         if design.cluster and design.cluster not in columns:
             columns[design.cluster] = numbers(self.generator.integers(1, SITES, size, endpoint=True))
@@ -206,7 +209,9 @@ class Maker:
         day = self.people.index[rows.person] + self.generator.integers(180, 900, len(rows))
         chosen &= (day < deaths[rows.person]) & (day <= self.layout.as_of)
         again, missing = rows.picked(chosen), np.full(int(chosen.sum()), MISSING)
-        return again.given({"exit_date": dates(missing), "exit_reason": labels(missing, [program.ENDS[3]])}), day[chosen]
+        return again.given({"exit_date": dates(missing), "exit_reason": labels(missing, [program.ENDS[3]])}), day[
+            chosen
+        ]
 
     def _in_pool(self, rows: Rows, pool: IndexEvents, day: Integers) -> Rows:
         """Rows as events of one pool: they meet its condition, and not the other's."""

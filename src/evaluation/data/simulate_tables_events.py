@@ -10,7 +10,16 @@ import numpy as np
 from evaluation.data.simulate_cohort import SHAPE
 from evaluation.data.simulate_tables_layout import DEATHS, Layout
 from evaluation.data.simulate_tables_offences import (
-    CHARGED, CONVICTED, DELAYS, IMPRISONED, STAGES, TO_DISPOSITION, TO_FILING, TO_PRISON, Offence, dated_by, drawn,
+    CHARGED,
+    CONVICTED,
+    DELAYS,
+    IMPRISONED,
+    STAGES,
+    TO_DISPOSITION,
+    TO_FILING,
+    Offence,
+    dated_by,
+    drawn,
 )  # fmt: skip
 from evaluation.data.simulate_tables_rows import MISSING, Column, Rows, dates, labels, matches, stacked
 
@@ -29,7 +38,7 @@ if TYPE_CHECKING:
 MOST = 15  # offences of one person that are followed up; the one that decides the primary outcome always is
 JAILED = 0.35  # of those arrested, from the day of the arrest
 JAIL_DAYS, PRISON_DAYS, BREACH_DAYS = 12, 150, 20  # mean length of stays
-FALL_AWAY = 0.9  # of the offences that would have been in custody
+FALL_AWAY = 0.97  # of the offences that would have been in custody
 FAR = 2**31
 
 
@@ -66,7 +75,10 @@ def court_rows(layout: Layout, arrests: Rows, generator: np.random.Generator) ->
     told = arrests.given({
         "filing_date": dates(filing), "disposition_date": dates(np.where(decision <= end, decision, MISSING)),
     })  # fmt: skip
-    return [_event(told, "charge", filing, "courts", charged), _event(told, "conviction", decision, "courts", convicted)]
+    return [
+        _event(told, "charge", filing, "courts", charged),
+        _event(told, "conviction", decision, "courts", convicted),
+    ]
 
 
 # --------------------------------------------------------------------------- offences after the index date
@@ -241,9 +253,7 @@ def stays(
     return told.picked((whole.day(at.start) <= end) & (whole.day(at.start) <= death))
 
 
-def custody(
-    person: Integers, first: Integers, last: Integers, layout: Layout, generator: np.random.Generator
-) -> Rows:
+def custody(person: Integers, first: Integers, last: Integers, layout: Layout, generator: np.random.Generator) -> Rows:
     """Rows of stays from `first` to the day of leaving, `last`."""
     from evaluation.data.simulate_tables_rows import filled
 

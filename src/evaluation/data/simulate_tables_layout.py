@@ -15,6 +15,7 @@ from evaluation.study.cohort_building import AtRisk
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from evaluation.study.implementation import Dose, Standard, Step, Tests
     from evaluation.study.models import BuiltCohortDesign, Outcome, Study
 
     Integers = NDArray[np.int64]
@@ -55,8 +56,10 @@ class Layout:
         for name in (design.index.table, design.comparison.table):
             if name in (JUSTICE, DEATHS, found.custody):
                 what = f"index events in the table {name} cannot be simulated beside the outcomes that it holds."
-                raise DataError(Problem("design.index", "table", what, "Name a table of its own, such as program_episodes."))
-        known = {*found.named, *DOSAGE, PERSONS, JUSTICE, DEATHS, CUSTODY}
+                raise DataError(
+                    Problem("design.index", "table", what, "Name a table of its own, such as program_episodes.")
+                )
+        known = {*found.named, *DOSAGE, PERSONS, JUSTICE, DEATHS, CUSTODY, *(table for table, _ in found.delivery)}
         for name in study.data.tables:
             if name not in known:
                 what = f"nothing in the study file says what the table {name} holds."
@@ -70,6 +73,21 @@ class Layout:
         parts = [design.index, design.comparison, *design.include, *design.exclude, *design.characteristics.values(),
                  *design.events.values(), *(o.events for o in outcomes), self.study.data.coverage]  # fmt: skip
         return {t for t in (getattr(p, "table", None) for p in parts) if t} | {self.custody}
+
+    @property
+    def delivery(self) -> list[tuple[str, Dose | Standard | Tests | Step]]:
+        """What the study tells of the program's work, each with the table it lies in."""
+        asked = self.study.implementation
+        if asked is None:
+            return []
+        measures = [(p.table, p) for p in (*asked.dosage, *asked.fidelity, *asked.tests)]
+        return [*measures, *((s.table or self.referrals, s) for s in (asked.funnel.steps if asked.funnel else []))]
+
+    @property
+    def referrals(self) -> str:
+        """The table of referrals."""
+        asked = self.study.implementation
+        return asked.funnel.table if asked and asked.funnel else "referrals"
 
     @property
     def tables(self) -> set[str]:

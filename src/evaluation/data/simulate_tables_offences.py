@@ -1,4 +1,4 @@
-"""Kinds of offences in simulated tables, and what an arrest leads to: charge, conviction, prison, each with its delay."""
+"""Kinds of offences in simulated tables, and what arrests lead to: charge, conviction, prison, each with its delay."""
 
 from __future__ import annotations
 
@@ -81,7 +81,13 @@ TO_PRISON = _spread(5, 30)
 CHARGED, CONVICTED, IMPRISONED = 0.85, 0.70, 0.35  # of those arrested, charged, convicted
 STAGES = ("offence", "arrest", "filing", "disposition", "prison")
 DELAYS = (TO_ARREST, TO_FILING, TO_DISPOSITION, TO_PRISON)
-_STAGE = {"arrest": "arrest", "charge": "filing", "conviction": "disposition", "incarceration": "prison", "any": "arrest"}
+_STAGE = {
+    "arrest": "arrest",
+    "charge": "filing",
+    "conviction": "disposition",
+    "incarceration": "prison",
+    "any": "arrest",
+}
 _REACHED = {"offence": 1.0, "arrest": 1.0, "filing": CHARGED, "disposition": CHARGED,
             "prison": CHARGED * CONVICTED * IMPRISONED}  # fmt: skip
 _EXISTS = {"arrest": 1.0, "any": 1.0, "charge": CHARGED, "conviction": CHARGED * CONVICTED,

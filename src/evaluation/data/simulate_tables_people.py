@@ -10,7 +10,7 @@ import numpy as np
 from evaluation.data.simulate_covariates import draw, shape
 from evaluation.data.simulate_tables_days import before, months_on
 from evaluation.data.simulate_tables_edges import CASES, index_dates
-from evaluation.data.simulate_tables_layout import JUSTICE, PERSONS, Layout
+from evaluation.data.simulate_tables_layout import DEATHS, JUSTICE, PERSONS, Layout
 from evaluation.data.simulate_tables_offences import CRIMES, drawn
 from evaluation.data.simulate_tables_rows import MISSING, Column, Rows, dates, filled, labels, matches, numbers
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
+GONE = 0.008  # of the people: their index event is dated after their death
 BREAKS = 0.02  # of the people, each rule of the study
 OLDER = 0.8  # arrests of someone at mean risk in the three years before anything looks
 LOST = 0.02  # of the values of every third characteristic that is recorded once a person
@@ -35,13 +36,14 @@ class People:
     """The people of a chunk (n,). `rows` are what tables hold of the time before the index date.
 
     `index_row` are columns of the index event's own row; `once` the person's rows of tables that have one a person.
-    `broken` is true of those whom a rule of the study keeps out.
+    `broken` is true of those whom a rule of the study keeps out, or who are gone: dead before the index date.
     """
 
     index: Integers
     score: Floats
     broken: NDArray[np.bool_]
     frailty: Floats
+    gone: NDArray[np.bool_]
     rows: dict[str, list[Rows]] = field(default_factory=dict)
     once: dict[str, dict[str, Column]] = field(default_factory=dict)
     index_row: dict[str, Column] = field(default_factory=dict)
@@ -302,17 +304,16 @@ def draw_people(
 ) -> tuple[People, Scale]:  # fmt: skip
     """People with their past. `scale` is that of the first chunk; None makes this one the first.
 
-    `spread` is the standard deviation of risk scores, `frailty` the shape of the gamma frailties (inf: none). With edges, the
-    last people are those of the edge cases, whose index dates are chosen.
+    `spread` is the standard deviation of risk scores, `frailty` the shape of the gamma frailties (inf: none).
+    With edges, the last people are those of the edge cases, whose index dates are chosen.
     """
     first, last = layout.span()
     index = generator.integers(first, last, size, endpoint=True)
     if with_edges and size >= len(CASES):
         index[-len(CASES) :] = index_dates(layout, index[-len(CASES) :])
-    people = People(
-        index, np.zeros(size), np.zeros(size, bool),
-        np.ones(size) if np.isinf(frailty) else generator.gamma(frailty, 1 / frailty, size),
-    )  # fmt: skip
+    gone = (generator.random(size) < GONE) & (DEATHS in layout.tables)
+    frail = np.ones(size) if np.isinf(frailty) else generator.gamma(frailty, 1 / frailty, size)
+    people = People(index, np.zeros(size), gone.copy(), frail, gone)
     aliases = _characteristics(layout, people, generator)
     _index_arrests(layout, people, generator)
     _demography(layout, people, generator)

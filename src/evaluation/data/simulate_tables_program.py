@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.data.simulate_tables_rows import MISSING, Column, Rows, dates, labels, numbers
+from evaluation.data.simulate_tables_layout import DEATHS, JUSTICE, PERSONS
+from evaluation.data.simulate_tables_rows import MISSING, Column, Rows, dates, filled, labels, numbers
+from evaluation.study.implementation import Dose, Tests
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evaluation.data.simulate_tables_layout import Layout
     from evaluation.data.simulate_tables_people import People
+    from evaluation.study.implementation import Standard, Step
 
     Integers = NDArray[np.int64]
 
@@ -52,7 +55,7 @@ def stays(
     return Stays(np.minimum(length, known), last, np.where(active, 3, end))
 
 
-def episode_columns(layout: Layout, found: Stays, people: People) -> dict[str, Column]:
+def episode_columns(layout: Layout, found: Stays) -> dict[str, Column]:
     """Columns of exits, with the words that the study's `completers` has for those who finished."""
     finished = layout.design.completers.get("exit_reason", ENDS[0])
     first = finished[0] if isinstance(finished, list) else finished
@@ -72,14 +75,38 @@ def _schedule(length: Integers, every: int, share: float, generator: np.random.G
     return person, place * every + generator.integers(0, min(every, 6), len(person))
 
 
-def delivered(layout: Layout, people: People, arm: Integers, found: Stays, generator: np.random.Generator) -> dict[str, Rows]:
-    """Hearings, treatment sessions, drug tests, sanctions and referrals, where the study has tables for them."""
+def delivered(
+    layout: Layout, people: People, arm: Integers, found: Stays, generator: np.random.Generator
+) -> dict[str, Rows]:
+    """Hearings, treatment sessions, drug tests, sanctions and referrals, where the study has tables for them.
+
+    Tables of delivery by other names hold appointments.
+    """
     length = np.where(arm == 1, found.days, 0)
     makers = {"hearings": _hearings, "treatment_sessions": _sessions, "drug_tests": _tests, "sanctions": _sanctions}
     made = {name: make(people, length, generator) for name, make in makers.items() if name in layout.tables}
-    if "referrals" in layout.tables:
-        made["referrals"] = _referrals(people, arm, generator)
+    if layout.referrals in layout.tables:
+        made[layout.referrals] = _referrals(people, arm, generator)
+    for table, part in layout.delivery:
+        if table not in made and table not in {*layout.named, PERSONS, JUSTICE, DEATHS}:
+            made[table] = _hearings(people, length, generator)
+        if table in made:
+            made[table] = _as_asked(made[table], part, generator)
     return made
+
+
+def _as_asked(rows: Rows, part: Dose | Standard | Tests | Step, generator: np.random.Generator) -> Rows:
+    """The rows with the columns that a part of the study names, where they lack them."""
+    day = next(c for c in rows.columns.values() if c.kind == "date")
+    wanted = {name: filled(value, len(rows), generator) for name, value in part.where.items()}
+    if part.date:
+        wanted[part.date] = day
+    if isinstance(part, Dose) and part.sum:
+        wanted[part.sum] = numbers(1 + generator.integers(0, 3, len(rows)))
+    if isinstance(part, Tests):
+        words = [*part.negative, *part.positive, *part.missed]
+        wanted[part.result] = labels(generator.integers(0, len(words), len(rows)), words)
+    return rows.given({name: column for name, column in wanted.items() if name not in rows.columns})
 
 
 def _office(size: int) -> Column:

@@ -49,9 +49,7 @@ class Course:
     def incidence(self, log_level: Floats, competing: Floats) -> Floats:
         """Cumulative incidence (n,) by the end, by log level (n,) and rate of competing events a day (n,)."""
         number = np.exp(np.minimum(log_level, 40))[:, None] * self.expected
-        none = (
-            np.exp(-number) if np.isinf(self.frailty) else np.exp(-self.frailty * np.log1p(number / self.frailty))
-        )
+        none = np.exp(-number) if np.isinf(self.frailty) else np.exp(-self.frailty * np.log1p(number / self.frailty))
         middle = (self.at[1:] + self.at[:-1]) / 2
         alive = np.exp(-competing[:, None] * middle)
         return np.asarray(((none[:, :-1] - none[:, 1:]) * alive).sum(axis=1))

@@ -64,7 +64,9 @@ class Column:
         if self.kind == "person":
             first = int(plain.min(initial=0))
             names = pc.binary_join_element_wise(  # type: ignore[attr-defined]
-                "P", pc.utf8_lpad(pa.array(np.arange(first, int(plain.max(initial=0)) + 1)).cast(pa.string()), 8, "0"), ""
+                "P",
+                pc.utf8_lpad(pa.array(np.arange(first, int(plain.max(initial=0)) + 1)).cast(pa.string()), 8, "0"),
+                "",
             )
             return pa.DictionaryArray.from_arrays(pa.array((plain - first).astype(np.int32), mask=mask), names)
         if self.kind == "flag":

@@ -73,7 +73,7 @@ def _equipoise(at: Compared) -> Check:
     told = {
         "pass": "So who was in which arm was open enough for a comparison.",
         "warn": "For many, the arm was all but settled by their characteristics; the comparison leans on the others.",
-        "fail": "For nearly everyone in an arm, the arm was settled by their characteristics: there is little to compare.",
+        "fail": "For nearly everyone in an arm it was settled by their characteristics: there is little to compare.",
     }[status]
     message = (
         f"Of the treated {100 * shares[0]:.0f} % and of the comparison {100 * shares[1]:.0f} % could, by what is "
@@ -107,8 +107,8 @@ def _effective(at: Compared, weight: np.ndarray[tuple[int], np.dtype[np.float64]
     share = min(s / n for s, n in zip(sizes, people, strict=True))
     status = _falls(share, KEPT)
     message = (
-        f"With their weights, {people[0]:,} treated people count for {sizes[0]:,.0f} and {people[1]:,} in the comparison "
-        f"for {sizes[1]:,.0f} (effective sample sizes)."
+        f"With their weights, {people[0]:,} treated people count for {sizes[0]:,.0f}, and {people[1]:,} in the "
+        f"comparison for {sizes[1]:,.0f} (effective sample sizes)."
     )
     if status != "pass":
         message += " A few people decide much of the result."

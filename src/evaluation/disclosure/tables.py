@@ -15,6 +15,7 @@ HIDDEN_MESSAGE = "Hidden by disclosure control: it would tell a small number of 
 ALL_HIDDEN = "Every figure is hidden by disclosure control."
 ADJUSTED = "adjustment over"  # in the method of p-values adjusted over several outcomes
 WEIGHTED = "decomposition"
+OF_A_TERM = ("e_value", "imputation")  # kinds whose group is a term of the estimates and whose parameter its window
 TOGETHER = ("leave_one_cohort", "leave_one_unit", WEIGHTED)
 BY_PERIOD = ("event", "calendar", "group_time")  # terms of which single rows can rest on single cohorts
 SIZES = ("n_obs", "n_units", "n_treated_units", "n_clusters")
@@ -162,6 +163,7 @@ def alternatives(rows: list[Row], table: str, profile: Profile, gone: list[Row])
 
     def hidden(row: Row) -> bool:
         told = row["analysis"] in headless or profile.hides_any(row.get(COUNTS, ()))
+        told |= row.get("kind") in OF_A_TERM and (row["analysis"], row["group"], "", row["parameter"]) in keys
         together = _parts(row) in small and _parts(row)[1] in TOGETHER
         return told or together or ("term" in row and _key(row) in keys)
 

@@ -126,6 +126,10 @@ class RiskOptions(Estimator):
         exact, censoring = tuple(self.exact), tuple(self.censoring_covariates)
         return Columns(tuple(dict.fromkeys(used + exact + censoring)), used, exact, censoring)
 
+    def lacks_covariates(self, declared: list[str]) -> bool:
+        """Whether a propensity is asked for and nothing is named on which it could depend."""
+        return self.adjust not in ("none", "regression") and not self.columns(declared).adjusted
+
     def covariate_columns(self, declared: list[str]) -> list[str]:
         """The columns adjusted for, matched exactly or named for censoring; none for plain proportions."""
         return list(self.columns(declared).names)

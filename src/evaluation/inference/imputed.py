@@ -26,6 +26,7 @@ COPIES = 20
 BURN_IN = 10  # cycles before the first copy
 APART = 2  # cycles from one copy to the next
 NEIGHBOURS = 10  # of whom one lends its value
+ALIKE = 1e-10  # difference of two predictions, relative to the largest, below which they are the same
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,11 @@ def completed(covariates: Floats, beside: Floats, *, copies: int = COPIES, seed:
 
 
 def _chained() -> Any:
-    """statsmodels' chained equations, each column on all others, without a formula to be read at every step."""
+    """statsmodels' chained equations, each column on all others, without a formula to be read at every step.
+
+    The donors are chosen here: statsmodels lets everybody with the same prediction, as all have whose characteristics
+    are yes or no, borrow from the same few.
+    """
     from statsmodels.imputation.mice import MICEData
 
     class Chained(MICEData):  # type: ignore[misc]
@@ -106,9 +111,30 @@ def _chained() -> Any:
             known = self.ix_obs[vname]
             return column[known], others[known], {}, {}
 
-        def get_split_data(self, vname: str) -> tuple[Floats, Floats, Floats, dict[str, Any], dict[str, Any]]:
+        def impute_pmm(self, vname: str) -> None:
             column, others = self._design(vname)
             known, gone = self.ix_obs[vname], self.ix_miss[vname]
-            return column[known], others[known], others[gone], {}, {}
+            predicted = others @ self.params[vname]
+            taken = donors(predicted[known], predicted[gone], self.k_pmm, self.rng)
+            self._store_changes(vname, column[known][taken])
 
     return Chained
+
+
+def donors(known: Floats, wanted: Floats, neighbours: int, generator: np.random.Generator) -> Integers:
+    """For each prediction `wanted` (m,) the place in `known` (n,) of one of its nearest `neighbours`, drawn at random;
+    where more than these have the very same prediction, of one of all who have it."""
+    unit = ALIKE * max(float(np.abs(known).max()), 1e-300)
+    known, wanted = np.round(known / unit), np.round(wanted / unit)
+    order = np.argsort(known, kind="stable")
+    known, k = known[order], min(neighbours, len(known))
+    first, last = np.searchsorted(known, wanted, "left"), np.searchsorted(known, wanted, "right")
+    among = np.clip(first[:, None] + np.arange(-k, k), 0, len(known) - 1)
+    outside = (first[:, None] + np.arange(-k, k) != among).astype(np.float64)
+    apart = np.where(outside, np.inf, np.abs(known[among] - wanted[:, None]))
+    nearest = np.argsort(apart, axis=1, kind="stable")[:, :k]
+    rows = np.arange(len(wanted))
+    near = among[rows, nearest[rows, generator.integers(0, k, len(wanted))]]
+    tied = first + np.floor(generator.random(len(wanted)) * (last - first)).astype(np.int64)
+    found: Integers = order[np.where(last - first >= k, tied, near)]
+    return found

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """Pairs (m,): a treated person and a comparison person, by their place among the sample's people."""
+    """Pairs (m,) as they were chosen: a treated and a comparison person, by their place among the sample's people."""
 
     treated: Integers
     control: Integers
@@ -102,7 +102,7 @@ def nearest_neighbours(distance: Floats, arm: Integers, stratum: Integers, rank:
         order = treated[np.lexsort((rank[treated], -distance[treated]))].tolist()
         pool = _Stratum(distance[people], rank[people], people)
         chosen += _choose(pool, order, distance, rules)
-    pairs = np.array(sorted(chosen), np.int64).reshape(-1, 2)
+    pairs = np.array(chosen, np.int64).reshape(-1, 2)
     return Matched(pairs[:, 0], pairs[:, 1], rules.replace)
 
 

@@ -90,7 +90,8 @@ CLUSTERED = "standard errors clustered with the factor G/(G − 1) · (N − 1)/
 BESIDE = "below 40 clusters, CR2 with Satterthwaite degrees of freedom and the wild bootstrap stand beside"
 # How each method's standard errors are reckoned; the pages of docs/methods say it in full.
 CONVENTIONS = {
-    "risk_difference": "intervals of shares from the sandwich or binomial variance named below; normal distribution.",
+    "risk_difference": "intervals of shares from the sandwich or binomial variance named below; normal distribution, "
+    "with clusters or matched sets t.",
     "kaplan_meier": "Greenwood’s variance; the band on the scale named among the options.",
     "cox": "variance from the partial likelihood, or the sandwich where clusters or robust errors are asked for; "
     "normal distribution.",
@@ -199,6 +200,14 @@ CHECKS = {
     "one_sided_units": "Units seen on one side only",
     "outcome_type": "Kind of outcome",
     "overlap": "Alike enough to compare",
+    "balance": "Alike after adjustment",
+    "propensity_tails": "People hardly seen in the other group",
+    "effective_size": "Effective number of people",
+    "largest_weight": "Largest weight of one person",
+    "matched": "People matched",
+    "trimmed": "People set aside",
+    "truncated": "Weights cut back",
+    "censoring_weights": "People who left early",
     "stack_window": "Window of the stacks",
     "event_times": "Periods since adoption",
     "competing_events": "Other events that end follow-up",
@@ -308,6 +317,31 @@ OPTIONS = {
     "slope": "The trend may change",
     "solver": "Way to the weights",
     "third": "Group beside",
+    "estimand": "Whom the figures are about",
+    "trim": "Propensities kept",
+    "truncate": "Quantile at which weights are cut back",
+    "folds": "Folds of cross-fitting",
+    "distance": "Distance of matching",
+    "ratio": "Matches for each",
+    "caliper": "Largest distance of matching",
+    "exact": "Matched exactly on",
+    "replace": "May be matched again",
+    "censoring": "People who left early",
+    "censoring_covariates": "Characteristics on which leaving early depends",
+}
+# Options of risk_difference that only some ways of adjusting use; with others they are left out of what is in force.
+OPTIONS_OF = {
+    "covariates": ("regression", "iptw", "aipw", "matching"),
+    "estimand": ("regression", "iptw", "aipw", "matching"),
+    "trim": ("iptw",),
+    "truncate": ("iptw",),
+    "folds": ("aipw",),
+    "seed": ("aipw", "matching"),
+    "distance": ("matching",),
+    "ratio": ("matching",),
+    "caliper": ("matching",),
+    "exact": ("matching",),
+    "replace": ("matching",),
 }
 OPTION_VALUES = {
     "reg": "outcome regression",
@@ -315,6 +349,12 @@ OPTION_VALUES = {
     "iptw": "inverse-probability-of-treatment weighting",
     "dr": "doubly robust",
     "aipw": "doubly robust (augmented inverse-probability weighting)",
+    "matching": "matching on the propensity",
+    "ate": "everyone",
+    "att": "the program group",
+    "ato": "people who could be in either group",
+    "refuse": "no answer where people left early",
+    "ipcw": "others weighted to stand for them",
     "efron": "Efron’s rule",
     "breslow": "Breslow’s rule",
     "never_treated": "units that never adopt",

@@ -234,6 +234,8 @@ TABLES: dict[str, Table] = {
                 _c("n_event", "integer", "Events since the point before", unit="people", disclosure="count"),
                 _c("n_censor", "integer", "People censored since the point before", unit="people", disclosure="count"),
                 *_INTERVAL,
+                _c("band_low", "number", "Lower edge of the band that holds the whole curve", disclosure="figure"),
+                _c("band_high", "number", "Upper edge of the band that holds the whole curve", disclosure="figure"),
                 _STATUS,
             ),
         ),

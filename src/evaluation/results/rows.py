@@ -94,6 +94,8 @@ class CurvePoint:
     std_error: float | None = None
     conf_low: float | None = None
     conf_high: float | None = None
+    band_low: float | None = None  # of a band that holds the whole curve at once
+    band_high: float | None = None
     status: Status = "ok"
 
 

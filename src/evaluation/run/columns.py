@@ -21,7 +21,7 @@ _DATES = ("DATE", "TIMESTAMP", "TIME")
 _ANY_TYPE = ("unit", "cluster", "person", "arm")
 _ROLES = {
     "panel": ("unit", "time", "cohort", "cluster", "weights"),
-    "cohort": ("person", "arm", "time", "follow_up", "event", "cluster"),
+    "cohort": ("person", "arm", "time", "follow_up", "event", "cluster", "weights", "completed"),
 }
 
 

@@ -143,7 +143,8 @@ class _People:
 
     @classmethod
     def of(cls, design: CohortDesign, estimator: Estimator, source: Source) -> _People:
-        named = [design.arm, design.time, design.event, *([design.cluster] if design.cluster else [])]
+        optional = [c for c in (design.cluster, design.weights) if c]
+        named = [design.arm, design.time, design.event, *optional]
         columns = [*named, *estimator.covariate_columns(list(design.covariates))]
         known = " AND ".join(f"{source.value(c)} IS NOT NULL" for c in columns if c in source.columns)
         return cls(design, source, known)
@@ -202,13 +203,15 @@ def _risks(people: _People, estimator: RiskDifference) -> Lack | None:
     windows = people.design.windows if estimator.window is None else [estimator.window]
     if not windows:
         return "options.window", "neither the analysis nor the design names a window.", "Add windows to the design."
+    if estimator.lacks_covariates(list(people.design.covariates)):
+        return "options.adjust", "nothing is named to adjust for.", "Add covariates to the design, or to the options."
     reasons = [_window(people, estimator, w) for w in windows]
     if None in reasons:
         return _one_cluster(people)
     return (
         "options.window",
         "; ".join(r for r in reasons if r) + ".",
-        "Choose a shorter window, or kaplan_meier, which reckons with censoring.",
+        "Choose a shorter window, kaplan_meier, which reckons with censoring, or censoring: ipcw.",
     )
 
 
@@ -221,10 +224,12 @@ def _window(people: _People, estimator: RiskDifference, window: float) -> str | 
     arms = people.by_arm("count(*)", eligible)
     if not all(arms):
         return f"nobody in one of the arms is followed for {people.span(window)}"
-    if any(people.by_arm("count(*)", f"{eligible} AND {event} = 0 AND {time} < {window!r}")):
+    lost = people.by_arm("count(*)", f"{eligible} AND {event} = 0 AND {time} < {window!r}")
+    if any(lost) and estimator.censoring == "refuse":
         unsaid = "" if design.follow_up else ", and no design.follow_up says who could be followed"
         return f"some people are censored before {people.span(window)}{unsaid}"
     events = people.by_arm("count(*)", f"{eligible} AND {event} = 1 AND {time} <= {window!r}")
-    if estimator.adjust == "regression" and any(n in (0, total) for n, total in zip(events, arms, strict=True)):
+    regressed = estimator.adjust in ("regression", "aipw")
+    if regressed and any(n in (0, total) for n, total in zip(events, arms, strict=True)):
         return f"in one of the arms nobody or everybody has the outcome by {people.span(window)}, so a regression fails"
     return None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from evaluation.errors import Problem
 from evaluation.study.document import Document, Loc
@@ -153,13 +153,15 @@ class _Explainer:
     def _model(self, loc: Loc) -> type[BaseModel] | None:
         """The model that the mapping at `loc` is held against."""
         model: type[BaseModel] | None = self.model
-        place = self.base
+        place, names = self.base, False
         for part in loc[len(self.base) :]:
             place = (*place, part)
-            if isinstance(part, int):
+            if isinstance(part, int) or names:  # a place in a list, or a name that the study file gives
+                names = False
                 continue
             field = model.model_fields.get(part) if model else None
             model = _chosen(_models(field.annotation), self.document.at(place)) if field else None
+            names = field is not None and get_origin(field.annotation) is dict
         return model
 
 
@@ -182,7 +184,8 @@ def _chosen(models: Sequence[type[BaseModel]], value: Any) -> type[BaseModel] | 
         for m in models
         if "type" in m.model_fields and given.get("type") in get_args(m.model_fields["type"].annotation)
     ]
-    return next((m for m in fitting if ("index" in m.model_fields) == ("index" in given)), next(iter(fitting), None))
+    built = "index" in given or "comparison" in given
+    return next((m for m in fitting if ("index" in m.model_fields) == built), next(iter(fitting), None))
 
 
 def described(value: Any) -> str:

@@ -6,21 +6,36 @@ groups of people.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from evaluation.study.building import Filter, Name
-from evaluation.study.cohort_building import Length, Part, Span
+from evaluation.study.cohort_building import Length, Span
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Label = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 def _rising(values: list[float]) -> list[float]:
-    if any(b <= a for a, b in zip(values, values[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(values)):
         raise ValueError("write the limits of the bands from low to high, each once")
     return values
+
+
+class Part(BaseModel):
+    """Base of the parts: frozen, strict about keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Division(Part):
@@ -178,7 +193,7 @@ class Implementation(Part):
 
     @model_validator(mode="after")
     def _fits(self) -> Implementation:
-        ids = [m.id for m in (*self.dosage, *self.fidelity, *self.tests)]
+        ids = [*(d.id for d in self.dosage), *(s.id for s in self.fidelity), *(t.id for t in self.tests)]
         if len(set(ids)) < len(ids):
             raise ValueError("two measures have the same id")
         stays_needed = self.retention or any(d.within is None or d.per_month for d in self.dosage)

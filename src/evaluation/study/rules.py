@@ -260,13 +260,18 @@ def _later(document: Document) -> Iterator[Problem]:
         yield document.problem(("data", "store"), what, _READY_MADE, of_key=True)
     for key, instead in (
         ("gates", "a failed check is reported and nothing is withheld."),
-        ("subgroups", "write a study file for each subgroup, with data of that subgroup."),
         ("costs", "the report is written without costs."),
     ):
         if document.at((key,)):
             yield document.problem(
                 (key,), "is not available in this version;", f"leave it empty: {instead}", of_key=True
             )
+    if document.at(("design", "type")) == "panel" and document.at(("subgroups",)):
+        fix = "leave it empty: write a study file for each subgroup, with data of that subgroup."
+        yield document.problem(("subgroups",), "of a panel is not available in this version;", fix, of_key=True)
+    if document.at(("implementation",)) and not from_tables(document):
+        what = "is for cohorts that are built from tables (design.index)."
+        yield document.problem(("implementation",), what, "Delete it.", of_key=True)
 
 
 def _profile(document: Document) -> Iterator[Problem]:
@@ -323,7 +328,10 @@ def _placebo_outcomes(document: Document) -> Iterator[Problem]:
 
 
 def _panels_alone(document: Document) -> Iterator[Problem]:
-    """Diagnostics of panels in a study that follows people."""
+    """Diagnostics of panels in a study that follows people, and of people in a panel."""
+    if document.at(("design", "type")) == "panel" and document.at(("diagnostics", "imputation")) is not None:
+        what = "is for cohort designs."
+        yield document.problem(("diagnostics", "imputation"), what, "Delete the line.", of_key=True)
     if document.at(("design", "type")) != "cohort":
         return
     several = document.at(("design", "index")) is not None  # built from tables: one outcome beside another

@@ -135,7 +135,7 @@ diagnostics:                  # checks of the design's assumptions
   leave_one_out: true         # panel: does it rest on one unit or cohort?
 
 gates: []                     # checks that withhold numbers when they fail; none in this version
-subgroups: []                 # not in this version: write a study file for each subgroup
+subgroups: []                 # columns of a cohort by which effects are looked at within groups of people
 costs: null                   # not in this version
 
 disclosure:

@@ -16,6 +16,7 @@ from evaluation.report.words import (
     METHODS,
     OPTION_VALUES,
     OPTIONS,
+    OPTIONS_OF,
     P_VALUE,
     ROLES,
     SCALES,
@@ -40,7 +41,7 @@ def _method(released: Released, analysis: Analysis) -> list[str]:
     how = METHODS.get(analysis.estimator, "")
     outcome = released.mid(released.outcome(analysis.outcome))
     text = f"{ROLES[analysis.role]} analysis of {outcome}. Method: {named(ESTIMATORS, analysis.estimator)}."
-    chosen = sorted(_in_force(options(released, analysis.id)).items())
+    chosen = sorted(_in_force(analysis.estimator, options(released, analysis.id)).items())
     return [
         f"### {escape(released.analysis(analysis.id))}\n",
         paragraphs(f"{text} It {how}" if how else text),
@@ -51,9 +52,12 @@ def _method(released: Released, analysis: Analysis) -> list[str]:
     ]
 
 
-def _in_force(chosen: dict[str, Any]) -> dict[str, Any]:
-    """The options that bear on the figures: characteristics are named but not used where nothing is adjusted."""
-    unused = {"covariates"} if chosen.get("adjust") == "none" else set()
+def _in_force(estimator: str, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The options that bear on the figures: characteristics, say, are not used where nothing is adjusted."""
+    way = chosen.get("adjust")
+    unused = {"covariates"} if way == "none" else set()
+    if estimator == "risk_difference":
+        unused |= {k for k, ways in OPTIONS_OF.items() if way not in ways}
     return {k: v for k, v in chosen.items() if k not in unused}
 
 

@@ -139,6 +139,6 @@ def _write(case: Case, out: Path, roles: list[str], traits: list[str], columns: 
     joins = ["LEFT JOIN traits AS t ON t.r = c.r"] if traits else []
     joins += [f"LEFT JOIN outcome{i} AS o{i} ON o{i}.r = c.r" for i, _ in enumerate(case.study.outcomes)]
     query = f"SELECT {', '.join(listed)} FROM cohort AS c {' '.join(joins)}"
-    found = sql.result(query, out.parent)
+    found = sql.result(query)
     order = f"{quoted(case.design.person)}, {ROW}"
     write(sql.connection, f"SELECT * FROM {found} AS result ORDER BY {order}", out, case.tables.values())

@@ -13,7 +13,7 @@ from evaluation.data.assemble.tables import literal
 from evaluation.data.engine import FLOATS, quoted
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    XX
 
     from duckdb import DuckDBPyConnection
 
@@ -49,7 +49,7 @@ class Steps:
         """Rows of a small result."""
         return self.connection.execute(query).fetchall()
 
-    def result(self, query: str, folder: Path) -> str:  # noqa: ARG002 - Spark needs it
+    def result(self, query: str) -> str:
         """SQL, for DuckDB, of the rows that a query gives."""
         return f"({query})"
 
