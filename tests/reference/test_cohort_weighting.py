@@ -349,3 +349,34 @@ def test_what_was_trimmed_is_counted(people):
     assert estimates(results)["risk_difference"].n_units == step.n_remaining == 432 - step.n_dropped
     (cut,) = checks(fit("risk_difference", people, {"adjust": "iptw", "truncate": 0.95}, **RISKS), "truncated")
     assert cut.statistic == sum(cut.counts) == 21
+
+
+def test_weights_and_clusters_together(uneven):
+    """The weighted regression on the arm with CR1 errors (statsmodels), t with G - 1."""
+    frame = uneven.assign(time=np.where(uneven["event"] == 1, 3.0, 12.0), court=np.arange(len(uneven)) % 40)
+    found = estimates(fit("risk_difference", frame, windows=[12], weights="weight", cluster="court"))["risk_difference"]
+    other = sm.WLS(frame["event"], sm.add_constant(frame[["arm"]].astype(float)), weights=frame["weight"]).fit(
+        cov_type="cluster", cov_kwds={"groups": frame["court"]}, use_t=True
+    )
+    assert found.std_error == pytest.approx(other.bse["arm"], rel=1e-10)
+    assert (found.conf_low, found.conf_high) == pytest.approx(tuple(other.conf_int().loc["arm"]), rel=1e-10)
+
+
+def test_censored_clustered_and_weighted_all_at_once(uneven):
+    """People twice, each copy in the cluster of the first: the same figures as each once with twice the weight."""
+    rng = np.random.default_rng(3)
+    frame = uneven.assign(time=np.where(uneven["event"] == 1, 3.0, 12.0), court=np.arange(len(uneven)) % 40)
+    gone = rng.uniform(size=len(frame)) < 0.15
+    frame["event"] = np.where(gone, 0, frame["event"]).astype(int)
+    frame["time"] = np.where(gone, rng.integers(1, 12, len(frame)), frame["time"]).astype(float)
+    roles = {"windows": [12], "covariates": ["a", "b"], "weights": "weight", "cluster": "court"}
+    for adjust in ("none", "regression", "iptw", "aipw"):
+        options = {"adjust": adjust, "censoring": "ipcw"}
+        once = fit("risk_difference", frame.assign(weight=2 * frame["weight"]), options, **roles)
+        twice = fit("risk_difference", pd.concat([frame, frame]), options, **roles)
+        one, two = (estimates(r)["risk_difference"] for r in (once, twice))
+        factors = [
+            next(i for i in r.inference if i.term == "risk_difference").small_sample_factor for r in (once, twice)
+        ]
+        assert two.estimate == pytest.approx(one.estimate, rel=1e-9)
+        assert two.std_error / np.sqrt(factors[1]) == pytest.approx(one.std_error / np.sqrt(factors[0]), rel=1e-9)

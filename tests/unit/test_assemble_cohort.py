@@ -14,6 +14,7 @@ from evaluation.data.parquet import MARK, PLANTED
 from evaluation.errors import DataError
 from evaluation.study.models import Study
 
+
 def day(text):
     return None if text is None else date.fromisoformat(text)
 
@@ -117,7 +118,9 @@ def test_a_row_in_both_pools_is_the_program_s(made):
 def test_the_clean_window_counts_its_first_day_and_events_that_are_dropped_themselves(made, window, kept):
     # 30 days apart, then 31: one month before March 1 is February 1, before March 31 is February 29.
     rows = [court("a", "2020-01-30"), court("a", "2020-02-29"), court("a", "2020-03-31"), OTHER]
-    found, _, _ = made(rows, clean_window=window, index=INDEX | {"where": {"program": "court"}, "first_per_person": False})
+    found, _, _ = made(
+        rows, clean_window=window, index=INDEX | {"where": {"program": "court"}, "first_per_person": False}
+    )
     assert sum(p == "a" for p, _ in found) == kept
 
 
@@ -190,7 +193,12 @@ def test_nobody_left_is_an_error(made):
 
 def test_characteristics_are_of_the_day_before_the_index_date(made):
     persons = [("a", "2000-02-29", "f"), ("b", "1990-03-01", "m"), ("b", "1990-03-02", "m"), ("c", "2030-01-01", None)]
-    events = [arrest("a", "2019-02-28"), arrest("a", "2018-02-27"), arrest("a", "2018-02-28"), arrest("b", "2019-02-27")]
+    events = [
+        arrest("a", "2019-02-28"),
+        arrest("a", "2018-02-27"),
+        arrest("a", "2018-02-28"),
+        arrest("b", "2019-02-27"),
+    ]
     look = {"table": "justice_events", "date": "event_date"}
     found, _, checks = made(
         [court("a", "2019-02-28", score=7.0), court("b", "2019-02-28"), court("b", "2019-02-28", score=2.0),
@@ -243,7 +251,9 @@ def test_follow_up_ends_with_the_earliest_of_the_sources_needed_less_the_lag(mad
     assert (a["rearrest_event"], a["rearrest_time"]) == (0, pytest.approx(14 + 30 / 31))
     assert a["rearrest_follow_up"] == a["rearrest_time"]
     for person in "bcd":
-        assert all(only(found, person)[f"rearrest_{c}"] is None for c in ("time", "event", "follow_up", "count", "days"))
+        assert all(
+            only(found, person)[f"rearrest_{c}"] is None for c in ("time", "event", "follow_up", "count", "days")
+        )
     assert checks["not_followed"].counts == (3, 2)
     assert checks["coverage"].term == "custody_periods"
 
@@ -279,9 +289,16 @@ def test_without_reasons_technical_violations_cannot_be_told(made):
 
 def test_the_date_basis_and_events_without_that_date(made):
     columns = "person_id event_type event_date offence_date disposition_date"
-    events = [("a", "arrest", "2020-02-01", "2020-01-15", None), ("a", "arrest", "2020-03-01", "2020-02-15", "2020-06-01")]
-    outcomes = [REARREST | {"id": basis, "date_basis": basis} for basis in ("event", "offence", "arrest", "disposition")]
-    found, _, checks = made([court("a", "2020-01-01"), OTHER], events, outcomes=outcomes, columns=columns, time_unit="day")
+    events = [
+        ("a", "arrest", "2020-02-01", "2020-01-15", None),
+        ("a", "arrest", "2020-03-01", "2020-02-15", "2020-06-01"),
+    ]
+    outcomes = [
+        REARREST | {"id": basis, "date_basis": basis} for basis in ("event", "offence", "arrest", "disposition")
+    ]
+    found, _, checks = made(
+        [court("a", "2020-01-01"), OTHER], events, outcomes=outcomes, columns=columns, time_unit="day"
+    )
     # The table has no arrest_date, and an arrest's own date is event_date.
     assert [only(found)[f"{o['id']}_time"] for o in outcomes] == [32, 15, 32, 153]
     assert (checks["undated_events"].term, checks["undated_events"].counts) == ("disposition", (1,))

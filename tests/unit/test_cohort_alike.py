@@ -28,7 +28,8 @@ def made(weight, smd, n=1000):
     one = np.repeat([1.0, 0.0], [round(n * share), n - round(n * share)])
     arm = np.repeat([1, 0], n)
     x = np.concatenate([one, 1 - one])[:, None]
-    return Compared(12.0, ("old",), x, arm, np.ones(2 * n), np.ones(2 * n) if weight else None, np.full(2 * n, 0.5))
+    return Compared(12.0, ("old",), x, arm, np.ones(2 * n), np.ones(2 * n) if weight else None, np.full(2 * n, 0.5),
+                    not weight)  # fmt: skip
 
 
 def test_before_and_after_by_hand(tmp_path):
@@ -83,7 +84,7 @@ def test_a_continuous_characteristic_has_a_ratio_of_variances(tmp_path):
     (True, 0.02, "pass", "are alike in every characteristic"),
     (True, 0.15, "warn", "see aipw"),
     (True, 0.4, "fail", "too far apart for an adjustment to be trusted"),
-    (False, 0.15, "pass", "which this analysis does"),
+    (False, 0.15, "pass", "which is part of this analysis"),
     (False, 0.4, "fail", "too far apart"),
 ])  # fmt: skip
 def test_lines_of_balance(weight, smd, status, words):

@@ -112,12 +112,27 @@ def test_a_missing_package_is_a_problem_with_the_way_out(package, tmp_path, monk
 def test_the_project_provides_the_data_of_each_shipped_study(path, tmp_path):
     study = load(path).study
     written = provide(study, tmp_path / "studies")
+    if study.data.tables:
+        paths = {name: (tmp_path / "studies" / file).resolve() for name, file in study.data.tables.items()}
+        assert written == next(iter(paths.values())).parent
+        assert sorted(written.iterdir()) == sorted(paths.values())
+        assert {pq.read_schema(p).metadata[b"evaluation.made"] for p in paths.values()} == {b"simulated"}
+        return
     assert written == (tmp_path / "studies" / study.data.path).resolve()
     columns = set(pq.read_schema(written).names)
     design = study.design.model_dump()
     roles = ("unit", "time", "cohort", "cluster", "weights", "person", "arm", "event", "follow_up")
     named = {design[r] for r in roles if design.get(r)} | set(design.get("covariates", []))
     assert named | {o.column for o in study.outcomes if o.column} <= columns
+
+
+def test_tables_of_several_files_and_real_ones_are_not_provided(tmp_path):
+    study = load(resources.folder("studies") / "drug_court.yaml").study
+    tables = {**study.data.tables, "deaths": ["a.parquet", "b.parquet"]}
+    several = study.model_copy(update={"data": study.data.model_copy(update={"tables": tables})})
+    assert provide(several, tmp_path) is None
+    assert provide(study.model_copy(update={"simulation": None}), tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_data_of_a_study_of_ones_own_are_not_provided(tmp_path):

@@ -63,16 +63,14 @@ def test_the_builder_leaves_out_those_drawn_to_be_left_out(small):
 
 
 def test_the_builder_meets_the_edge_cases(small):
-    made, found = small
+    _, found = small
     names = [f"P{2400 - len(CASES) + 1 + case:08d}" for case in range(len(CASES))]
     columns = "person_id, rearrest_time, rearrest_event, rearrest_street_days"
     rows = {r[0]: r[1:] for r in found.source.query(f"SELECT {columns} FROM {found.source.scan}")}
-    kept = {case: rows[name] for case, name in enumerate(names) if name in rows}
-    assert names[11] not in rows  # died before the index date
-    expected = {1: 0, 5: None, 8: 1, 9: 2}
-    for case, event in expected.items():
-        if case in kept and event is not None:
-            assert kept[case][1] == event, CASES[case]
+    kept = {case: rows[name] for case, name in enumerate(names[:11])}
+    events = {case: kept[case][1] for case in (0, 1, 2, 3, 4, 7, 8, 9)}
+    assert events == {0: 1, 1: 0, 2: 1, 3: 1, 4: 1, 7: 1, 8: 1, 9: 2}
+    assert 1 < kept[3][0] <= 1.1  # the last day of February, when January 31 is a month ago
     assert kept[0][0] < 0.04
     assert kept[0][1] == 1
     assert kept[4][0] <= 12

@@ -136,7 +136,7 @@ def simulate(study: str, /, *, effect: float, out: Path, seed: int | None = None
         The truth to plant, on the scale of the primary analysis: a risk difference, a log hazard
         ratio (primary analysis cox), or an average effect.
     out
-        Parquet file to write.
+        Parquet file to write; a folder, for a study whose cohort is built from tables.
     seed
         Seed of the random numbers; default: the study's own, else 1.
     """

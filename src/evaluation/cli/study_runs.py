@@ -25,7 +25,7 @@ FORMATS = ("html", "pdf", "docx")
 PRODUCTS = ("brief", "full", "appendix")
 
 
-def _plans(studies: list[str]) -> list[Plan]:
+def _plans(studies: list[str], engine: str) -> list[Plan]:
     """Every study planned before any is fitted; all problems of all of them at once."""
     from evaluation.run.plan import plan
     from evaluation.study.load import find
@@ -34,7 +34,7 @@ def _plans(studies: list[str]) -> list[Plan]:
     problems: list[Problem] = []
     for study in studies:
         try:
-            plans.append(plan(find(study)))
+            plans.append(plan(find(study), engine))
         except EvaluationError as error:
             problems += error.problems
     if problems:
@@ -110,7 +110,7 @@ def run(
     """
     if jobs < 1:
         raise UsageError(Problem("", "--jobs", f"{jobs} analyses at a time is not possible; give 1 or more."))
-    plans = _plans(studies)
+    plans = _plans(studies, engine)
     _each_once([str(out / plan.file.study.study) for plan in plans], studies)
     for plan in plans:
         if plan.warnings:

@@ -193,7 +193,9 @@ class _Checks:
         weight = self.source.number(self.design.weights)
         none, endless = self.count(f"{weight} <= 0", f"isinf({weight})")
         if none or endless:
-            what = f"{_people(none + endless)} with a weight in `{self.design.weights}` that is not above zero and finite."
+            what = (
+                f"{_people(none + endless)} with a weight in `{self.design.weights}` that is not above zero and finite."
+            )
             yield Problem("", "design.weights", what, "Leave out those who are not to count.")
         yield from self._missing("design.weights", self.design.weights)
 
@@ -212,7 +214,9 @@ class _Checks:
             yield Problem("", "design.completed", what, "Code it as 0 and 1, or as false and true.")
         elif unknown:
             what = f"{_people(unknown)} without a value in `{column}`."
-            yield _warning("design.completed", what, "Where completers are described, the treated among them are left out.")
+            yield _warning(
+                "design.completed", what, "Where completers are described, the treated among them are left out."
+            )
 
     def covariates(self) -> Iterator[Problem]:
         """Missing covariates are said, infinite ones refused."""

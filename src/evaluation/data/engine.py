@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,13 +85,21 @@ class Source:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a (small) result."""
-        with connect() as connection:
-            return connection.execute(sql).fetchall()
+        with _shared().cursor() as cursor:
+            return cursor.execute(sql).fetchall()
 
     def arrays(self, sql: str) -> dict[str, Any]:
         """Columns of a result as numpy arrays (masked where NULL)."""
-        with connect() as connection:
-            return connection.execute(sql).fetchnumpy()
+        with _shared().cursor() as cursor:
+            return cursor.execute(sql).fetchnumpy()
+
+
+@cache
+def _shared() -> duckdb.DuckDBPyConnection:
+    """The one connection of a process for short queries: to open one takes longer than most of these."""
+    connection = connect()
+    connection.execute("SET enable_external_file_cache = false")  # files may be written anew while the process lives
+    return connection
 
 
 def connect() -> duckdb.DuckDBPyConnection:

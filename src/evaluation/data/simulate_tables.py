@@ -90,12 +90,12 @@ class Recipe:
                 self.layout, size, self.scale, RISK_SPREAD, self.frailty, generator, with_edges=last
             )
             made = chunk_of(self.layout, self.planted, self.rate, people, generator, everyone)
-            if last and size >= len(edges.CASES):
+            if people.special:
                 made = self._with_edges(made)
             yield made
 
     def _with_edges(self, made: Chunk) -> Chunk:
-        first = made.people.size - len(edges.CASES)
+        first = made.people.size - made.people.special
         tables = edges.planted(made.tables, self.layout, first, made.people.index[first:])
         return replace(made, tables=tables)
 

@@ -76,7 +76,7 @@ def _around(mean: float, spread: float, longest: int) -> Floats:
 
 TO_ARREST = np.append(0.6, 0.4 * _spread(6, 40))  # most are arrested on the day
 TO_FILING = _spread(8, 45)
-TO_DISPOSITION = _around(120, 50, 300)
+TO_DISPOSITION = _around(80, 30, 150)
 TO_PRISON = _spread(5, 30)
 CHARGED, CONVICTED, IMPRISONED = 0.85, 0.70, 0.35  # of those arrested, charged, convicted
 STAGES = ("offence", "arrest", "filing", "disposition", "prison")

@@ -44,6 +44,7 @@ class People:
     broken: NDArray[np.bool_]
     frailty: Floats
     gone: NDArray[np.bool_]
+    special: int = 0  # how many of the last ones are of the edge cases: they meet every rule
     rows: dict[str, list[Rows]] = field(default_factory=dict)
     once: dict[str, dict[str, Column]] = field(default_factory=dict)
     index_row: dict[str, Column] = field(default_factory=dict)
@@ -218,6 +219,7 @@ def _rules(layout: Layout, people: People, generator: np.random.Generator) -> No
     design = layout.design
     for rule, keep in [*((r, True) for r in design.include), *((r, False) for r in design.exclude)]:
         breaks = generator.random(people.size) < BREAKS
+        breaks[people.size - people.special :] = False
         people.broken |= breaks
         held = ~breaks if keep else breaks  # who shall meet the rule's condition
         if rule.date or rule.table == JUSTICE:
@@ -309,11 +311,13 @@ def draw_people(
     """
     first, last = layout.span()
     index = generator.integers(first, last, size, endpoint=True)
-    if with_edges and size >= len(CASES):
-        index[-len(CASES) :] = index_dates(layout, index[-len(CASES) :])
+    special = len(CASES) if with_edges and size >= len(CASES) else 0
+    if special:
+        index[-special:] = index_dates(layout, index[-special:])
     gone = (generator.random(size) < GONE) & (DEATHS in layout.tables)
     frail = np.ones(size) if np.isinf(frailty) else generator.gamma(frailty, 1 / frailty, size)
-    people = People(index, np.zeros(size), gone.copy(), frail, gone)
+    gone[size - special :] = False
+    people = People(index, np.zeros(size), gone.copy(), frail, gone, special)
     aliases = _characteristics(layout, people, generator)
     _index_arrests(layout, people, generator)
     _demography(layout, people, generator)

@@ -79,12 +79,12 @@ def _check(at: Compared, rows: list[Balance], *, randomised: bool) -> Check:
     last = [r for r in rows if r.stage == ("after" if adjusted else "before") and r.smd is not None]
     largest = max((abs(r.smd) for r in last if r.smd is not None), default=0.0)
     apart = sorted((r for r in last if abs(r.smd or 0.0) > ALIKE), key=lambda r: (-abs(r.smd or 0.0), r.covariate))
-    status, message = _words(largest, apart, adjusted=adjusted, randomised=randomised)
+    status, message = _words(largest, apart, adjusted=adjusted, regressed=at.regressed, randomised=randomised)
     counts = (int((at.arm == 1).sum()), int((at.arm == 0).sum()))
     return Check("balance", status, message, time=at.time, statistic=largest, threshold=ALIKE, counts=counts)
 
 
-def _words(largest: float, apart: list[Balance], *, adjusted: bool, randomised: bool
+def _words(largest: float, apart: list[Balance], *, adjusted: bool, regressed: bool, randomised: bool
            ) -> tuple[Literal["pass", "warn", "fail", "info"], str]:  # fmt: skip
     named = ", ".join(f"`{r.covariate}` ({r.smd:+.2f})" for r in apart[:MOST_NAMED])
     named += f" and {len(apart) - MOST_NAMED} more" if len(apart) > MOST_NAMED else ""
@@ -97,6 +97,6 @@ def _words(largest: float, apart: list[Balance], *, adjusted: bool, randomised: 
         return ("info" if largest <= MENDABLE else "warn"), differ + chance
     if largest > MENDABLE:
         return "fail", f"{differ} More than {MENDABLE:g} is too far apart for an adjustment to be trusted."
-    if adjusted:
+    if not regressed:
         return "warn", f"{differ} Up to {MENDABLE:g} a regression on the same characteristics can mend it: see aipw."
-    return "pass", f"{differ} Up to {MENDABLE:g} a regression can mend it, which this analysis does."
+    return "pass", f"{differ} Up to {MENDABLE:g} a regression can mend it, which is part of this analysis."

@@ -39,8 +39,8 @@ def _said(case: CohortCase, difference: Estimate, size: float) -> list[Check]:
     good = (size < 0) == (case.outcome.better == "lower")
     message = (
         f"Within {case.span(difference.time)} the two risks are {abs(size):.2f} standard deviations apart (Cox index, "
-        f"with Hedges' correction). An average person of the comparison would move {abs(index):.0f} places in 100 in "
-        f"the {'good' if good else 'bad'} direction (improvement index)."
+        f"with Hedges' correction), in the {'good' if good else 'bad'} direction. The improvement index, by how many "
+        f"places in a hundred an average person of the comparison would move, is {abs(index):.0f}."
     )
     found = [Check("effect_size", "info", message, term=difference.term, time=difference.time, statistic=size,
                    counts=difference.counts)]  # fmt: skip

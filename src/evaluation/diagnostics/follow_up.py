@@ -68,8 +68,9 @@ def _leaving(rows: CohortRows) -> tuple[Check, ...]:
     people = [int(rows.people[rows.arm == code].sum()) for code in ARMS]
     counts = (*left, *(n - k for n, k in zip(people, left, strict=True)))
     found = _compared(rows)
-    if found is None:
-        return ()
+    if found is None:  # whoever left did so when nobody of the other arm was there to leave, or all at once
+        message = "Nobody left sooner than the others."
+        return (Check("differential_follow_up", "pass", message, threshold=ALPHA, counts=counts),)
     expected = sum(left) - found.expected
     ratio = found.observed / found.expected / (left[1] / expected) if left[1] and expected > 0 else np.inf
     far = not ALIKE[0] <= ratio <= ALIKE[1]

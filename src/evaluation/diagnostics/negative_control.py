@@ -51,11 +51,13 @@ def _check(tested: list[tuple[float, Outcome, Estimate]]) -> Check:
     out = adjusted < ALPHA
     if out:
         message = (
-            f"{outcome.label}, which the program cannot change, differs between the groups by more than chance "
+            f"“{outcome.label}”, which the program cannot change, differs between the groups by more than chance "
             "explains: something other than the program tells them apart, and may do so for the outcome as well."
         )
     elif len(tested) == 1:
-        message = f"{outcome.label}, which the program cannot change, shows no difference that chance does not explain."
+        message = (
+            f"“{outcome.label}”, which the program cannot change, shows no difference that chance does not explain."
+        )
     else:
         message = (
             f"None of the {len(tested)} comparisons of outcomes that the program cannot change shows a difference that "

@@ -110,9 +110,6 @@ def attrition(rows: list[Row], profile: Profile, shown: list[Row], flow: list[Ro
     def hidden(row: Row) -> bool:
         counts = _people(row)
         small = profile.hides_any(tuple(n for n in counts if n)) or any(near(counts, k, profile) for k in kept)
-        sizes = [
-            (r["n_units"], r["n_treated_units"]) for r in shown if None not in (r["n_units"], r["n_treated_units"])
-        ]
         for treated, control in ((counts[0], counts[1]), (counts[2], counts[3])):
             both = treated + control
             small |= any(near((both, treated, control), size, profile) for size in sizes)

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from evaluation.disclosure import people as cohorts
 from evaluation.disclosure import tables as rules
 from evaluation.disclosure.curves import coarsened
+from evaluation.disclosure.delivery import implementation
 from evaluation.disclosure.profiles import PROFILES, Profile
+from evaluation.disclosure.same_people import close_risks
 from evaluation.results import COUNTS, Row
 
 Tables = Mapping[str, list[Row]]
@@ -79,8 +82,10 @@ def _suppress(done: Released, full: Tables, profile: Profile, people: bool) -> N
         _protect_people(rows, profile)
     else:
         rows.update(rules.of_places(rows, profile))
-    done.n_suppressed = {name: _changed(full[name], rows[name]) for name in rows if name != "curve"}
-    done.n_suppressed["curve"] = max(0, len(full["curve"]) - len(rows["curve"]))
+    merged = ("curve", "overlap")  # points and bins are put together: fewer rows leave than came
+    done.n_suppressed = {n: _changed(full.get(n, []), rows[n]) for n in rows if n not in merged}
+    done.n_suppressed |= {n: max(0, len(full.get(n, [])) - len(rows.get(n, []))) for n in merged}
+    done.n_suppressed["overlap"] += sum(r["status"] == "suppressed" for r in rows.get("overlap", []))
     rows["diagnostics"] = rows["diagnostics"] + rules.unreliable(rows["estimates"], profile)
 
 
@@ -97,8 +102,10 @@ def _protect_people(rows: dict[str, list[Row]], profile: Profile) -> None:
     """Every rule about numbers of people, in place."""
     primary = next((r["analysis"] for r in rows["analyses"] if r["role"] == "primary"), "")
     windows = {(r["outcome"], r["time"]) for r in rows["estimates"] if r["scale"] == "risk" and r["time"] is not None}
-    rows["curve"], unsafe = coarsened(rows["curve"], profile, windows)
-    rows["estimates"] = rules.estimates(rows["estimates"], profile, unsafe)
+    full = rows["estimates"]
+    rows["curve"], unsafe = coarsened(rows["curve"], profile, windows, primary)
+    close = close_risks(full, rows["analyses"], profile, primary)
+    rows["estimates"] = rules.estimates(full, profile, unsafe, close)
     gone = [r for r in rows["estimates"] if r["status"] == "suppressed"]
     rows["inference"] = rules.adjusted_together(rows["inference"], gone)
     for name in ("inference", "event_study"):
@@ -111,6 +118,14 @@ def _protect_people(rows: dict[str, list[Row]], profile: Profile) -> None:
     if keep is not None:
         for name in ("estimates", "event_study", "inference"):
             rows[name] = rules.without_sizes(rows[name], keep)
+        rows["diagnostics"] = rules.without_counting(rows["diagnostics"], keep)
     rows["flow"] = rules.flow(rows["flow"], profile, primary)
     rows["baseline"] = rules.baseline(rows["baseline"], profile)
+    shown = [r for r in rows["estimates"] if r["status"] == "ok"]
+    rows["balance"] = cohorts.balance(rows.get("balance", []), rows["baseline"], profile, keep)
+    rows["overlap"] = cohorts.overlap(rows.get("overlap", []), profile, keep)
+    rows["attrition"] = cohorts.attrition(rows.get("attrition", []), profile, shown, rows["flow"])
+    rows["diagnostics"] = rules.of_lost(rows["diagnostics"], rows["attrition"])
+    rows["subgroups"] = cohorts.subgroups(rows.get("subgroups", []), profile, full, rows["estimates"])
+    rows["implementation"] = implementation(rows.get("implementation", []), profile, shown)
     rows["data_quality"] = rules.data_quality(rows["data_quality"])

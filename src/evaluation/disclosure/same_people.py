@@ -38,7 +38,7 @@ def close_risks(rows: list[Row], analyses: list[Row], profile: Profile, primary:
 
 def _unadjusted(analysis: Row) -> bool:
     options = json.loads(analysis["options"] or "{}")
-    return options.get("adjust", "none") == "none" and options.get("censoring", "refuse") == "refuse"
+    return bool(options.get("adjust", "none") == "none" and options.get("censoring", "refuse") == "refuse")
 
 
 def _tells(row: Row, other: Row, rows: Sequence[Row], profile: Profile) -> bool:

@@ -5,6 +5,7 @@ Every function takes a table's rows, which may carry the private column `_counts
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable
 from itertools import groupby, pairwise
 
@@ -81,17 +82,25 @@ def _small_cohorts(rows: list[Row], profile: Profile) -> set[tuple[str, str]]:
     return hidden
 
 
-def estimates(rows: list[Row], profile: Profile, unsafe: Collection[tuple[str, float | None]] = ()) -> list[Row]:
+def estimates(
+    rows: list[Row],
+    profile: Profile,
+    unsafe: Collection[tuple[str, float | None]] = (),
+    close: Collection[tuple[str, float | None]] = (),
+) -> list[Row]:
     """Rows that rest on few people, every risk of a window in which one does, and cohorts that are small.
 
-    `unsafe` are further (outcome, window) pairs whose risks the curves beside them would tell apart.
+    `unsafe` are further (outcome, window) pairs whose risks the curves beside them would tell apart, `close` further
+    (analysis, window) pairs whose risks another analysis would.
     """
     windows = _small_windows(rows, profile) | _close_windows(rows, profile) | set(unsafe)
     cohorts = _small_cohorts(rows, profile)
     partly = {analysis for analysis, _ in cohorts}  # a mean by period or event time can rest on the hidden ones alone
 
     def hidden(row: Row) -> bool:
-        in_window = row["scale"] == "risk" and (row["outcome"], row["time"]) in windows
+        in_window = row["scale"] == "risk" and (
+            (row["outcome"], row["time"]) in windows or (row["analysis"], row["time"]) in close
+        )
         in_part = row["analysis"] in partly and row["term"] in BY_PERIOD
         return in_window or in_part or (row["analysis"], row["group"]) in cohorts or _small(row, profile)
 
@@ -145,6 +154,33 @@ def diagnostics(rows: list[Row], profile: Profile, gone: list[Row]) -> list[Row]
     return [{**blank(r, "diagnostics"), "message": HIDDEN_MESSAGE} if hidden(r) else r for r in rows]
 
 
+# A number and what is counted: not a length of time, nor a number of tests or the like.
+COUNTING = re.compile(
+    r"(?<![\d.,])(\d[\d,]*) (?!(?:day|week|month|quarter|year|period|standard|percentage|per|to|and|or|characteristic|"
+    r"effects|comparisons|outcomes)s?\b)[a-z]+"
+)
+
+
+def without_counting(rows: list[Row], keep: Collection[str]) -> list[Row]:
+    """Checks of analyses whose numbers of people are not shown, without those that tell a number of anybody."""
+
+    def told(row: Row) -> bool:
+        counted = COUNTING.search(row["message"]) or row["statistic"] in tuple(n for n in row.get(COUNTS, ()) if n)
+        return bool(counted) and bool(row["analysis"]) and row["analysis"] not in keep
+
+    return [{**blank(r, "diagnostics"), "message": HIDDEN_MESSAGE} if told(r) else r for r in rows]
+
+
+def of_lost(rows: list[Row], attrition: list[Row]) -> list[Row]:
+    """Checks about people lost, without those of which the row is hidden."""
+    gone = {(r["analysis"], r["time"]) for r in attrition if r["status"] == "suppressed"}
+
+    def hidden(row: Row) -> bool:
+        return row["check"] in ("attrition", "equivalence_after_loss") and (row["analysis"], row["time"]) in gone
+
+    return [{**blank(r, "diagnostics"), "message": HIDDEN_MESSAGE} if hidden(r) else r for r in rows]
+
+
 def _parts(row: Row) -> tuple[str, str]:
     """The analysis of a row, and of which kind of parts it is one."""
     return (row["analysis"], WEIGHTED if "weight" in row else row.get("kind", ""))
@@ -158,11 +194,13 @@ def alternatives(rows: list[Row], table: str, profile: Profile, gone: list[Row])
     """
     headless = {r["analysis"] for r in gone if r["term"] == "att"}
     keys = {_key(r) for r in gone}
+    windows = {(r["outcome"], r["time"]) for r in gone}
     small = {_parts(r) for r in rows if profile.hides_any(r.get(COUNTS, ()))}
     small |= {(r["analysis"], k) for r in gone if r["term"] == "group" for k in ("leave_one_cohort", WEIGHTED)}
 
     def hidden(row: Row) -> bool:
         told = row["analysis"] in headless or profile.hides_any(row.get(COUNTS, ()))
+        told |= row.get("kind") == "placebo_outcome" and (row["group"], row["parameter"]) in windows
         told |= row.get("kind") in OF_A_TERM and (row["analysis"], row["group"], "", row["parameter"]) in keys
         together = _parts(row) in small and _parts(row)[1] in TOGETHER
         return told or together or ("term" in row and _key(row) in keys)
@@ -230,8 +268,8 @@ def flow(rows: list[Row], profile: Profile, primary: str) -> list[Row]:
     Where a small number dropped anywhere, no running totals."""
     small_anywhere = drops_hidden(rows, profile)
     out: list[Row] = []
-    for analysis, group in groupby(rows, key=lambda r: r["analysis"]):
-        chain = list(group)
+    for (analysis, _), group in groupby(rows, key=lambda r: (r["analysis"], r["level"])):
+        chain = list(group)  # rows and people are counted apart: what is hidden of the one is no cover for the other
         small = _complement(chain, [k for k, r in enumerate(chain) if _dropped(r, profile)])
         one_for_all = analysis in ("", primary)  # how the data were built is the same for every analysis
         hidden = small if one_for_all else [k for k, r in enumerate(chain) if r["n_dropped"]]

@@ -137,7 +137,10 @@ class RiskAdjustment:
             return None
         if weight is not None and self.options.adjust != "matching":
             weight = weight * sample.mass
-        return Compared(self.window, sample.names, sample.covariates, sample.arm, sample.mass, weight, chance)
+        regressed = self.options.adjust in ("regression", "aipw")
+        return Compared(
+            self.window, sample.names, sample.covariates, sample.arm, sample.mass, weight, chance, regressed
+        )
 
     def _of(self, means: ArmMeans, left: tuple[tuple[str, str, Flags], ...] = (), checks: tuple[Check, ...] = (),
             chance: Floats | None = None) -> Adjustment:  # fmt: skip

@@ -21,7 +21,7 @@ class Compared:
 
     `covariates` (n, p) are called `names`. `mass` (n,) is what people weigh by themselves, `weight` (n,) what the
     analysis makes of it, 0 for those it leaves out; None where it neither weighs nor matches. `chance` (n,) are
-    propensities.
+    propensities. `regressed`: a regression of the outcome on the covariates mends small differences that are left.
     """
 
     time: float | None
@@ -31,6 +31,7 @@ class Compared:
     mass: Floats
     weight: Floats | None
     chance: Floats
+    regressed: bool = False
 
 
 @dataclass(frozen=True)

@@ -95,14 +95,15 @@ def kaplan_meier(table: LifeTable, level: float, conf_type: ConfType) -> Curve:
         greenwood = np.cumsum(events / (at_risk * (at_risk - events)))  # variance of log S
         known = (survival > 0) & (survival < 1)
         std_error = np.where(known, survival * np.sqrt(greenwood), np.nan)
-        low, high = _band(survival, np.sqrt(greenwood), critical_value(level), conf_type)
+        low, high = band(survival, np.sqrt(greenwood), critical_value(level), conf_type)
     low, high = np.where(known, low, np.nan), np.where(known, high, np.nan)
     if survival[0] == 1.0:
         std_error[0], low[0], high[0] = 0.0, 1.0, 1.0
     return Curve(table, survival, std_error, low, high)
 
 
-def _band(survival: Floats, log_std_error: Floats, z: float, conf_type: ConfType) -> tuple[Floats, Floats]:
+def band(survival: Floats, log_std_error: Floats, z: float, conf_type: ConfType) -> tuple[Floats, Floats]:
+    """Lower and upper edge of a band around shares without the event (K,), `log_std_error` being that of their logs."""
     import numpy as np
 
     if conf_type == "log-log":

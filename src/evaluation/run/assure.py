@@ -102,6 +102,7 @@ def _worlds(file: StudyFile, cases: CaseFile) -> list[_World]:
     from evaluation.data.assemble.case_tables import columns
 
     found: dict[str, _World] = {}
+    known: dict[str, dict[str, Types]] = {}
     problems: list[Problem] = []
     for place, case in enumerate(cases.cases):
         try:
@@ -109,12 +110,14 @@ def _worlds(file: StudyFile, cases: CaseFile) -> list[_World]:
         except StudyError as error:
             problems += error.problems
             continue
-        key = repr((case.as_of, sorted((k, repr(v)) for k, v in case.variant.items())))
-        types = columns(study, file.path.parent)
+        key = repr(sorted((k, repr(v)) for k, v in case.variant.items()))
+        if key not in known:
+            known[key] = columns(study, file.path.parent)
+        types = known[key]
         problems += _wrong(cases, place, types)
         cover = study.data.coverage.table if study.data.coverage else None
         shared: Rows = {name: rows for name, rows in case.rows.items() if name == cover}
-        world = found.setdefault(key + repr(shared), _World(study, types, shared))
+        world = found.setdefault(f"{case.as_of} {key} {shared}", _World(study, types, shared))
         world.rows[place] = {name: rows for name, rows in case.rows.items() if name != cover}
     if problems:
         raise StudyError(*in_file_order(problems))

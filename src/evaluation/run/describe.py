@@ -9,6 +9,8 @@ from evaluation.results import Row
 from evaluation.study.models import CohortDesign, PanelDesign, Study
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from evaluation.data.cohort import Cohort
     from evaluation.data.panel import Panel
 
@@ -105,3 +107,10 @@ def baseline(study: Study, cohort: Cohort) -> list[Row]:
 
     assert isinstance(study.design, CohortDesign)  # noqa: S101 - narrows the type
     return [{"study": study.study, "status": "ok", **row} for row in table(cohort)]
+
+
+def implementation(study: Study, base: Path, source: Source) -> list[Row]:
+    """What was delivered, to whom and who stayed: descriptions from the tables that start at the folder `base`."""
+    from evaluation.data.implementation import implementation as table
+
+    return table(study, base, source)

@@ -135,7 +135,8 @@ def _described(study: Study, plan: Plan, data: Any) -> dict[str, list[Row]]:
     quality = {"data_quality": describe.data_quality(study, plan.source)}
     if isinstance(study.design, PanelDesign):
         return quality | {"series": describe.raw_series(study, data)}
-    return quality | {"baseline": describe.baseline(study, data)}
+    delivered = describe.implementation(study, plan.file.path.parent, plan.source)
+    return quality | {"baseline": describe.baseline(study, data), "implementation": delivered}
 
 
 def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progress: Progress | None = None) -> RunResult:

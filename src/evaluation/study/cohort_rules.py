@@ -119,7 +119,9 @@ def _outcomes(document: Document) -> Iterator[Problem]:
             what = "is for panel designs."
             yield document.problem(("outcomes", i, key), what, "Delete the line.", of_key=True)
         if not kind:
-            yield document.problem(("outcomes", i, "kind"), "this key is missing.", "Add it: recidivism, event or death.")
+            yield document.problem(
+                ("outcomes", i, "kind"), "this key is missing.", "Add it: recidivism, event or death."
+            )
         elif kind == "recidivism" and not _given(outcome, "marker"):
             fix = "Add it: arrest, charge, conviction, incarceration or any."
             yield document.problem(("outcomes", i, "marker"), "this key is missing.", fix)
@@ -206,7 +208,9 @@ def _traits(document: Document) -> Iterator[Problem]:
         loc: Loc = ("design", "characteristics", name)
         ways = [key for key in ("column", "age_from", "date") if _given(trait, key)]
         if len(ways) != 1:
-            what = "is not one of column, age_from, and a table with a date." if not ways else f"is {' and '.join(ways)}."
+            what = (
+                "is not one of column, age_from, and a table with a date." if not ways else f"is {' and '.join(ways)}."
+            )
             yield document.problem(loc, what, "Choose one of column, age_from, and table with date.", of_key=True)
             continue
         yield from _dated(document, loc, trait)
@@ -273,7 +277,7 @@ def _completers(document: Document) -> Iterator[Problem]:
             yield document.problem(loc, f"nothing says who completed the program: design.{key} is missing.", fix)
         if analysis.get("role") in ("primary", "secondary", "sensitivity"):
             what = (
-                "those who complete a program differ from those who do not before it begins: a contrast among completers "
-                "describes, and is no effect of the program."
+                "those who complete a program differ from those who do not before it begins: a contrast among "
+                "completers describes, and is no effect of the program."
             )
             yield document.problem(("analyses", i, "role"), what, "Write role: exploratory.")

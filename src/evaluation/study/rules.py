@@ -11,10 +11,10 @@ from typing import Any
 from evaluation.errors import Problem
 from evaluation.study.cohort_rules import broken_cohort, from_store, from_tables
 from evaluation.study.document import Document, Loc
-from evaluation.study.spelling import hint, listed, nearest
+from evaluation.study.panel_rules import absent, broken_panel
+from evaluation.study.spelling import hint, listed
 
 ROLES = ("primary", "secondary", "sensitivity", "exploratory")
-WITH_EXPOSURE = ("poisson_did", "interrupted_time_series")  # estimators that read an outcome's exposure
 PROFILES = ("none", "cms11", "wonder10")
 _READY_MADE = "give ready-made analysis data, one row a person, with data.path."
 
@@ -27,9 +27,8 @@ def broken(document: Document) -> Iterator[Problem]:
         _analyses_ids,
         _outcome_ids,
         _references,
-        _panel_outcomes,
         broken_cohort,
-        _exposure,
+        broken_panel,
         _competing,
         _repeats,
         _roles_of_columns,
@@ -38,10 +37,6 @@ def broken(document: Document) -> Iterator[Problem]:
         _built,
         _later,
         _profile,
-        _clusters_two_ways,
-        _places,
-        _placebo_outcomes,
-        _panels_alone,
     ):
         yield from rule(document)
 
@@ -97,36 +92,6 @@ def _references(document: Document) -> Iterator[Problem]:
             )
 
 
-def _panel_outcomes(document: Document) -> Iterator[Problem]:
-    if document.at(("design", "type")) != "panel":
-        return
-    for i, outcome in document.entries("outcomes"):
-        if _absent(outcome, "column"):
-            yield document.problem(
-                ("outcomes", i, "column"),
-                "this key is missing.",
-                "Add it: the column of the outcome, which a panel design needs.",
-            )
-
-
-def _absent(mapping: dict[str, Any], key: str) -> bool:
-    """Whether a key was left out or left empty, rather than misspelt, which is told elsewhere."""
-    return mapping.get(key) in (None, "", []) and nearest(key, [k for k in mapping if k != key]) is None
-
-
-def _exposure(document: Document) -> Iterator[Problem]:
-    used = {a.get("outcome") for _, a in document.entries("analyses") if a.get("estimator") in WITH_EXPOSURE}
-    for i, outcome in document.entries("outcomes"):
-        loc: Loc = ("outcomes", i, "exposure")
-        if outcome.get("exposure") is not None and outcome.get("type") not in ("count", "rate"):
-            what = "an exposure is for an outcome of type count or rate."
-            yield document.problem(loc, what, "Set type: count, or delete the line.", of_key=True)
-        elif outcome.get("exposure") is not None and outcome.get("id") not in used:
-            what = "no analysis of this outcome uses its exposure: the column of the outcome is compared as it stands."
-            fix = "Add an analysis by poisson_did, or name a column that holds the outcome divided by its exposure."
-            yield document.problem(loc, what, fix, "warning", of_key=True)
-
-
 def _competing(document: Document) -> Iterator[Problem]:
     codes = document.at(("design", "competing"))
     if not isinstance(codes, dict):
@@ -160,7 +125,10 @@ def _repeated(values: list[Any]) -> Iterator[int]:
     return (i for i, v in enumerate(plain) if v is not None and v in plain[:i])
 
 
-_APART = {"panel": ("unit", "time", "cohort", "weights"), "cohort": ("arm", "time", "event", "person", "follow_up")}
+_APART = {
+    "panel": ("unit", "time", "cohort", "weights"),
+    "cohort": ("arm", "time", "event", "person", "follow_up", "weights", "completed"),
+}
 
 
 def _roles_of_columns(document: Document) -> Iterator[Problem]:
@@ -226,7 +194,7 @@ def _two_roles(document: Document, loc: Loc, column: str, role: str) -> Problem:
 def _path(document: Document) -> Iterator[Problem]:
     data = document.at(("data",))
     elsewhere = from_store(document) or from_tables(document)
-    if isinstance(data, dict) and _absent(data, "path") and not data.get("tables") and not elsewhere:
+    if isinstance(data, dict) and absent(data, "path") and not data.get("tables") and not elsewhere:
         yield document.problem(
             ("data", "path"),
             "this key is missing.",
@@ -282,60 +250,3 @@ def _profile(document: Document) -> Iterator[Problem]:
             f'"{profile}" is not available in this version;',
             f"choose one of: {listed(PROFILES)}.",
         )
-
-
-def _clusters_two_ways(document: Document) -> Iterator[Problem]:
-    """The second way of clustering is by the period: errors of other columns are not known cell by cell."""
-    loc: Loc = ("design", "second_cluster")
-    second, time = document.at(loc), document.at(("design", "time"))
-    if isinstance(second, str) and second and isinstance(time, str) and second != time:
-        what = f'clustering by "{second}" beside the cluster is not available; the second way is by the period.'
-        yield document.problem(loc, what, f"Write {time}, or name {second} as design.cluster.")
-
-
-def _places(document: Document) -> Iterator[Problem]:
-    """Coordinates and the distance up to which places are neighbours go together."""
-    here = document.at(("design", "coordinates"))
-    for key, missing, fix in (
-        ("coordinates", "cutoff_km", "Add it: the distance in km up to which places are neighbours."),
-        ("cutoff_km", "coordinates", "Add it: [LATITUDE, LONGITUDE], the columns of degrees."),
-    ):
-        loc: Loc = ("design", key)
-        if document.at(loc) and document.at(("design", missing)) in (None, []):
-            yield document.problem(loc, f"design.{missing} is missing beside it.", fix, of_key=True)
-    if isinstance(here, list) and len(here) == 2 and here[0] == here[1]:
-        what = "latitude and longitude are the same column."
-        yield document.problem(("design", "coordinates", 1), what, "Name both.")
-
-
-def _placebo_outcomes(document: Document) -> Iterator[Problem]:
-    """Placebo outcomes are outcomes of the study that no analysis argues with."""
-    named = document.at(("diagnostics", "placebo_outcomes"))
-    known = [o["id"] for _, o in document.entries("outcomes") if isinstance(o.get("id"), str)]
-    argued = [a.get("outcome") for _, a in document.entries("analyses") if a.get("role") in ("primary", "secondary")]
-    for i, name in enumerate(named if isinstance(named, list) else ()):
-        loc: Loc = ("diagnostics", "placebo_outcomes", i)
-        if not isinstance(name, str):
-            continue  # a wrong type is told elsewhere
-        if known and name not in known:
-            what = f'there is no outcome "{name}"' + hint(name, known)
-            yield document.problem(loc, what, f"Outcomes of this study: {listed(known)}.")
-        elif name in argued:
-            what = f'"{name}" is what a primary or secondary analysis expects the program to change.'
-            yield document.problem(loc, what, "Name outcomes that the program cannot change.")
-        elif name in named[:i]:
-            yield document.problem(loc, f"{name} stands here twice.", "Delete one.")
-
-
-def _panels_alone(document: Document) -> Iterator[Problem]:
-    """Diagnostics of panels in a study that follows people, and of people in a panel."""
-    if document.at(("design", "type")) == "panel" and document.at(("diagnostics", "imputation")) is not None:
-        what = "is for cohort designs."
-        yield document.problem(("diagnostics", "imputation"), what, "Delete the line.", of_key=True)
-    if document.at(("design", "type")) != "cohort":
-        return
-    several = document.at(("design", "index")) is not None  # built from tables: one outcome beside another
-    for name in ("spillover",) if several else ("placebo_outcomes", "spillover"):
-        if document.at(("diagnostics", name)):
-            what = "is for panel designs."
-            yield document.problem(("diagnostics", name), what, "Delete the line.", of_key=True)

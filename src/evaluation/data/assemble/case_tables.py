@@ -21,8 +21,9 @@ OF_DICTIONARY = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "
 # What parts of a study file hold in columns that they name by these keys.
 OF_ROLE = {"date": "DATE", "start": "DATE", "end": "DATE", "age_from": "DATE", "column": "DOUBLE", "sum": "DOUBLE",
            "year": "BIGINT", "unit": "VARCHAR", "of": "VARCHAR", "agency": "VARCHAR"}  # fmt: skip
-EVENTS = {"event_type": "VARCHAR", "event_date": "DATE", "offence_date": "DATE", "offence_code": "VARCHAR",
-          "offence_level": "VARCHAR", "reason": "VARCHAR"}  # fmt: skip
+EVENTS = {"event_type": "VARCHAR", "event_date": "DATE", "offence_date": "DATE", "arrest_date": "DATE",
+          "filing_date": "DATE", "disposition_date": "DATE", "offence_code": "VARCHAR", "offence_level": "VARCHAR",
+          "reason": "VARCHAR"}  # fmt: skip
 
 
 def columns(study: Study, base: Path) -> dict[str, Types]:
@@ -53,7 +54,7 @@ def _named(study: Study) -> dict[str, Types]:
     for table, column, kind in (*_parts(design), *(p for o in study.outcomes for p in _parts(o))):
         found.setdefault(table, {}).setdefault(column, kind)
     built = isinstance(design, BuiltCohortDesign)
-    for table, column, kind in _of_cohort(study, design) if built else ():
+    for table, column, kind in _of_cohort(design) if built else ():
         found.setdefault(table, {}).setdefault(column, kind)
     coverage = study.data.coverage
     for table, column, kind in _part(coverage) if coverage else ():
@@ -99,7 +100,7 @@ def _part(part: BaseModel, table: str | None = None) -> Iterator[tuple[str, str,
         yield table, column, _type(value)
 
 
-def _of_cohort(study: Study, design: Any) -> Iterator[tuple[str, str, str]]:
+def _of_cohort(design: Any) -> Iterator[tuple[str, str, str]]:
     """What a cohort asks beside its parts: of the index event's own row, of custody, of deaths and of events."""
     for pool in dict.fromkeys((design.index.table, design.comparison.table)):
         for part in (*design.include, *design.exclude, *design.characteristics.values()):
@@ -113,9 +114,6 @@ def _of_cohort(study: Study, design: Any) -> Iterator[tuple[str, str, str]]:
     yield from (("custody_periods", column, "DATE") for column in ("start_date", "end_date"))
     yield "deaths", "death_date", "DATE"
     yield from (("justice_events", column, kind) for column, kind in EVENTS.items())
-    for o in study.outcomes:
-        if o.date_basis in ("arrest", "filing", "disposition"):
-            yield "justice_events", f"{o.date_basis}_date", "DATE"
 
 
 def _type(value: object) -> str:

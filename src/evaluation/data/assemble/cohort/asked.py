@@ -33,45 +33,56 @@ def check_asked(study: Study, tables: Tables) -> None:
 
 
 def _asked(study: Study, design: BuiltCohortDesign, tables: Tables) -> Iterator[Asked]:
-    person = design.person
-
-    def of(table: str, where: Filter, key: str, **roles: tuple[str | None, str]) -> Iterator[Asked]:
-        found = columns_of(table, where, key, **roles)
-        yield from found or [Asked(table, person, f"{key}.table")]
-        if table in tables:
-            yield Asked(table, person, "design.person")
-
+    """Every column that the study file names."""
     for key, pool in (("design.index", design.index), ("design.comparison", design.comparison)):
-        yield from of(pool.table, pool.where, key, date=(pool.date, "date"))
-    for kind, rules in (("include", design.include), ("exclude", design.exclude)):
-        for i, rule in enumerate(rules):
-            key = f"design.{kind}[{i}]"
-            if rule.table:
-                yield from of(rule.table, rule.where, key, date=(rule.date, "date"))
-            else:
-                yield from _own(design, tables, [(c, f"{key}.where", "") for c in rule.where])
+        yield from _of(design, tables, pool.table, pool.where, key, date=(pool.date, "date"))
+    yield from _of_rules(design, tables)
     yield from _own(design, tables, [(c, "design.completers", "") for c in design.completers])
-    if design.cluster and design.cluster != person:
+    if design.cluster and design.cluster != design.person:
         yield from _own(design, tables, [(design.cluster, "design.cluster", "")])
-    for name, trait in design.characteristics.items():
-        key, kind = f"design.characteristics.{name}", "number" if trait.equals is None else ""
-        roles = {"column": (trait.column, kind), "age_from": (trait.age_from, "date"), "date": (trait.date, "date")}
-        if trait.table:
-            yield from of(trait.table, trait.where, key, **roles)
-        else:
-            yield from _own(design, tables, [(c, f"{key}.{role}", kind) for role, (c, kind) in roles.items() if c])
+    yield from _of_traits(design, tables)
     for name in dict.fromkeys(n for o in study.outcomes for n in o.competing if n in design.events):
         event = design.events[name]
-        yield from of(event.table, event.where, f"design.events.{name}", date=(event.date, "date"))
+        yield from _of(design, tables, event.table, event.where, f"design.events.{name}", date=(event.date, "date"))
     for i, o in enumerate(study.outcomes):
         if o.events is not None:
-            yield from of(o.events.table, o.events.where, f"outcomes[{i}].events", date=(o.events.date, "date"))
+            where, date = o.events.where, (o.events.date, "date")
+            yield from _of(design, tables, o.events.table, where, f"outcomes[{i}].events", date=date)
     if DEATHS in tables:
-        yield from of(DEATHS, {}, f"data.tables.{DEATHS}", date=(DEATH_DATE, "date"))
+        yield from _of(design, tables, DEATHS, {}, f"data.tables.{DEATHS}", date=(DEATH_DATE, "date"))
     c = study.data.coverage
     if c is not None:
         yield from columns_of(c.table, c.where, "data.coverage", of=(c.of, ""), start=(c.start, "date"),
                               end=(c.end, "date"))  # fmt: skip
+
+
+def _of(
+    design: BuiltCohortDesign, tables: Tables, table: str, where: Filter, key: str, **roles: tuple[str | None, str]
+) -> Iterator[Asked]:
+    """The columns of a part of the study file, and the person's."""
+    yield from columns_of(table, where, key, **roles) or [Asked(table, design.person, f"{key}.table")]
+    if table in tables:
+        yield Asked(table, design.person, "design.person")
+
+
+def _of_rules(design: BuiltCohortDesign, tables: Tables) -> Iterator[Asked]:
+    for kind, rules in (("include", design.include), ("exclude", design.exclude)):
+        for i, rule in enumerate(rules):
+            key = f"design.{kind}[{i}]"
+            if rule.table:
+                yield from _of(design, tables, rule.table, rule.where, key, date=(rule.date, "date"))
+            else:
+                yield from _own(design, tables, [(c, f"{key}.where", "") for c in rule.where])
+
+
+def _of_traits(design: BuiltCohortDesign, tables: Tables) -> Iterator[Asked]:
+    for name, trait in design.characteristics.items():
+        key, kind = f"design.characteristics.{name}", "number" if trait.equals is None else ""
+        roles = {"column": (trait.column, kind), "age_from": (trait.age_from, "date"), "date": (trait.date, "date")}
+        if trait.table:
+            yield from _of(design, tables, trait.table, trait.where, key, **roles)
+        else:
+            yield from _own(design, tables, [(c, f"{key}.{role}", held) for role, (c, held) in roles.items() if c])
 
 
 def _own(design: BuiltCohortDesign, tables: Tables, columns: list[tuple[str, str, str]]) -> Iterator[Asked]:
@@ -82,10 +93,9 @@ def _own(design: BuiltCohortDesign, tables: Tables, columns: list[tuple[str, str
 
 def _events(i: int, outcome: Outcome, tables: Tables) -> Iterator[Problem]:
     """What an outcome's events need: their table, and of justice events the columns that tell which count."""
-    if outcome.kind == "death" or "death" in outcome.competing:
-        if DEATHS not in tables:
-            key = f"outcomes[{i}]." + ("kind" if outcome.kind == "death" else "competing")
-            yield _no_table(key, DEATHS, "deaths are found", tables)
+    if DEATHS not in tables and (outcome.kind == "death" or "death" in outcome.competing):
+        key = f"outcomes[{i}]." + ("kind" if outcome.kind == "death" else "competing")
+        yield _no_table(key, DEATHS, "deaths are found", tables)
     if outcome.kind != "recidivism":
         return
     if EVENTS not in tables:

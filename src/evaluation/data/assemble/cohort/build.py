@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from evaluation.data.assemble.built import Built, write
 from evaluation.data.assemble.cohort.asked import check_asked
@@ -24,7 +24,7 @@ from evaluation.results import Check, FlowStep
 
 if TYPE_CHECKING:
     from evaluation.data.engine import Source
-    from evaluation.study.models import Engine, Study
+    from evaluation.study.models import BuiltCohortDesign, Engine, Study
 
 ROW = "index_date"
 
@@ -34,8 +34,8 @@ def build_cohort(study: Study, base: Path, out: Path, spark: Engine | None = Non
 
     The columns are: the person, `arm`, `index_date`, `weight` (where every index event is followed), `completed`
     (where the design says who finished), the cluster, the characteristics, and those of each outcome: `<o>_time`,
-    `<o>_event`, `<o>_follow_up` in the design's unit, `<o>_count` and `<o>_days` (also for each window, `<o>_count_12`),
-    and `<o>_street_…` of each where a table of custody is known. Rows are sorted by person and index date. Persons
+    `<o>_event`, `<o>_follow_up` in the design's unit, `<o>_count` and `<o>_days` (of each window too,
+    `<o>_count_12`), and `<o>_street_…` of each where a table of custody is known. Rows are sorted by person and index date. Persons
     are text unless every table has whole numbers. With `spark` the plan runs there, by these settings.
 
     Raises
@@ -49,8 +49,7 @@ def build_cohort(study: Study, base: Path, out: Path, spark: Engine | None = Non
     tables = open_tables(study, base)
     check_asked(study, tables)
     with _steps(spark, out) as sql:
-        named = _with_persons(study, tables)
-        sql.whole = all(t.columns[study.design.person].split("(")[0] in WHOLE for t in named)  # type: ignore[union-attr, index]
+        sql.whole = _whole(study, tables)
         case = Case(study, tables, sql)
         with _told(spark):
             told = list(_made(case, out))
@@ -60,10 +59,11 @@ def build_cohort(study: Study, base: Path, out: Path, spark: Engine | None = Non
     return Built(open_source(str(out), base), files, flow, checks)
 
 
-def _with_persons(study: Study, tables: dict[str, Source]) -> list[Source]:
-    """The tables that hold persons: all but the one of coverage."""
-    about = study.data.coverage.table if study.data.coverage else None
-    return [t for name, t in tables.items() if name != about and study.design.person in t.columns]  # type: ignore[union-attr]
+def _whole(study: Study, tables: dict[str, Source]) -> bool:
+    """Whether every table that holds persons has whole numbers for them."""
+    person, about = cast("BuiltCohortDesign", study.design).person, study.data.coverage
+    held = [t for name, t in tables.items() if not (about and name == about.table) and person in t.columns]
+    return all(t.columns[person].split("(")[0] in WHOLE for t in held)
 
 
 @contextmanager

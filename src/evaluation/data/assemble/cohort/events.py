@@ -11,6 +11,7 @@ from evaluation.results import Check
 
 if TYPE_CHECKING:
     from evaluation.data.assemble.cohort.reach import Reach
+    from evaluation.study.building import Filter
     from evaluation.study.models import Outcome
 
 EVENT_TYPE, EVENT_DATE, OFFENCE_DATE = "event_type", "event_date", "offence_date"
@@ -89,7 +90,7 @@ def _recidivism(case: Case, outcome: Outcome) -> str:
         f"{strange} AS strange",
         f"{technical} AS technical",
     ]
-    where = {} if outcome.marker == "any" else {EVENT_TYPE: str(outcome.marker)}
+    where: Filter = {} if outcome.marker == "any" else {EVENT_TYPE: str(outcome.marker)}
     return f"SELECT * FROM ({case.rows(EVENTS, columns, where)}) AS marked WHERE passes OR strange"
 
 

@@ -136,10 +136,11 @@ def _first(case: Case, own: Own) -> Iterator[FlowStep | Check]:
         f"LEFT JOIN ({deaths}) AS x ON x.p = e.p WHERE e.n = 1 AND {keep}) AS q",
     )
     left = sql.rows("SELECT count(*) FROM picked")[0][0]
-    dropped = events if keep == "true" else sql.rows(
-        "SELECT count(*) FROM clean WHERE p IN (SELECT p FROM clean GROUP BY p HAVING min(a) = max(a))")[0][0]  # fmt: skip
+    if keep != "true":
+        one_pool = "SELECT p FROM clean GROUP BY p HAVING min(a) = max(a)"
+        events = sql.rows(f"SELECT count(*) FROM clean WHERE p IN ({one_pool})")[0][0]
     reason = "In the comparison on the day of a program event" if case.every_event else "Later index events"
-    yield FlowStep("later_events", reason, "row", dropped - left, left)
+    yield FlowStep("later_events", reason, "row", events - left, left)
     if design.crossover == "first" and not case.every_event:
         yield _crossed(case)
     sql.drop("clean")

@@ -52,13 +52,10 @@ def _in_any(sql: Steps, named: list[str]) -> str:
 
 
 def _in(sql: Steps, group: str) -> str:
-    column = f"trim(CAST({sql.name(column_of(group))} AS STRING))"
-    if group in REASONS:
-        values, held = (REASONS[group],), column
-    elif group in LEVELS:
-        values, held = (group,), column
-    else:
-        values, held = code_groups()[group], f"upper({column})"
+    held = f"trim(CAST({sql.name(column_of(group))} AS STRING))"
+    values: tuple[str, ...] = (REASONS.get(group, group),)
+    if column_of(group) == CODE:
+        values, held = code_groups()[group], f"upper({held})"
     return f"coalesce({held} IN ({', '.join(sql.literal(v) for v in values)}), false)"
 
 

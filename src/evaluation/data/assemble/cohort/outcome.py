@@ -74,9 +74,14 @@ def _first(case: Case, i: int, outcome: Outcome, reach: Reach, rivals: dict[str,
              f"FROM cohort AS c LEFT JOIN (SELECT r, min(day) AS y FROM happened{i} GROUP BY r) AS y ON y.r = c.r "
              + " ".join(joins)]  # fmt: skip
     dated.append(f"SELECT *, {rival} AS k FROM ({dated[-1]}) AS one")
-    dated.append(f"SELECT *, {code.format(y='y IS NOT NULL')} AS code, {_span(outcome, last)} AS span FROM ({dated[-1]}) AS two")
+    dated.append(
+        f"SELECT *, {code.format(y='y IS NOT NULL')} AS code, {_span(outcome, last)} AS span FROM ({dated[-1]}) AS two"
+    )
     dated.append(f"SELECT *, CASE WHEN code = 1 THEN y WHEN code > 1 THEN k END AS x FROM ({dated[-1]}) AS three")
-    columns = [f"least(span, {last_day(sql, case.design.time_unit, 'd', w)}) AS w{n}" for n, w in enumerate(case.windows(outcome))]
+    columns = [
+        f"least(span, {last_day(sql, case.design.time_unit, 'd', w)}) AS w{n}"
+        for n, w in enumerate(case.windows(outcome))
+    ]
     dated.append(f"SELECT {', '.join(['*', *columns])} FROM ({dated[-1]}) AS four")
     dated.append(_on_street(case, outcome, reach, dated[-1]))
     sql.make(f"first{i}", dated[-1])

@@ -49,7 +49,9 @@ def kept(case: Case, own: Own, rules: Rules) -> Iterator[FlowStep]:
     sql.make("judged", f"SELECT c.*, CASE {' '.join(cases)} ELSE 0 END AS gone FROM picked AS c {joined}")
     out = dict(sql.rows("SELECT gone, count(*) FROM judged GROUP BY gone"))
     listed = ", ".join(["r", "p", "d", "a", "death", *own.names])
-    weight = ", CAST(1 AS DOUBLE) / CAST(count(*) OVER (PARTITION BY p) AS DOUBLE) AS weight" if case.every_event else ""
+    weight = (
+        ", CAST(1 AS DOUBLE) / CAST(count(*) OVER (PARTITION BY p) AS DOUBLE) AS weight" if case.every_event else ""
+    )
     sql.make("cohort", f"SELECT {listed}{weight} FROM judged WHERE gone = 0")
     sql.drop("picked", "judged", *tables)
     left = sum(out.values())

@@ -13,8 +13,6 @@ from evaluation.data.assemble.tables import literal
 from evaluation.data.engine import FLOATS, quoted
 
 if TYPE_CHECKING:
-    XX
-
     from duckdb import DuckDBPyConnection
 
     from evaluation.data.engine import Source
