@@ -65,16 +65,27 @@ DESIGNS = (
     Design(
         "entry", "Entry depends on the characteristics, everyone followed for the window",
         "The same, but who enters depends on the characteristics that bear on the outcome. Without adjustment the "
-        "comparison is confounded.",
+        "comparison is confounded. About as many enter as not: matching without replacement runs out of people alike.",
         partial(draw.yes_or_no, by_lot=False),
         (
             _risk("regression"), _risk("iptw"), _risk("iptw", estimand="att", truth="risk_difference:att"),
             _risk("iptw", estimand="ato", truth="risk_difference:ato"), _risk("aipw"),
             _risk("aipw", estimand="att", truth="risk_difference:att"), _risk("aipw", folds=5),
-            _risk("matching", truth="risk_difference:att"),
+            _risk("matching", truth="risk_difference:att", holds=False),
             _risk("matching", replace=True, truth="risk_difference:att"),
             Case("risk_difference", {"adjust": "regression", "window": draw.WINDOW}, "risk_ratio"),
             Case("risk_difference", {"adjust": "none", "window": draw.WINDOW}, holds=False),
+        ),
+    ),
+    Design(
+        "few_enter",
+        "One person in six enters, everyone followed for the window",
+        "As before, with five people in the comparison for each treated.",
+        partial(draw.yes_or_no, by_lot=False, often=-1.7),
+        (
+            _risk("matching", truth="risk_difference:att"),
+            _risk("matching", replace=True, truth="risk_difference:att"),
+            _risk("iptw", estimand="att", truth="risk_difference:att"),
         ),
     ),
     Design(

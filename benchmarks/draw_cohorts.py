@@ -37,13 +37,13 @@ def _people(n: int, generator: np.random.Generator) -> Floats:
     return np.column_stack([generator.normal(size=n), (generator.random(n) < 0.4).astype(float)])
 
 
-def chance(x: Floats) -> Floats:
+def chance(x: Floats, often: float = -0.3) -> Floats:
     """Of being treated, where entry depends on the characteristics."""
-    return expit(-0.3 + 0.6 * x[:, 0] - 0.5 * x[:, 1])
+    return expit(often + 0.6 * x[:, 0] - 0.5 * x[:, 1])
 
 
-def _arms(x: Floats, by_lot: bool, generator: np.random.Generator) -> Floats:
-    p = np.full(len(x), 0.5) if by_lot else chance(x)
+def _arms(x: Floats, by_lot: bool, generator: np.random.Generator, often: float = -0.3) -> Floats:
+    p = np.full(len(x), 0.5) if by_lot else chance(x, often)
     return (generator.random(len(x)) < p).astype(float)
 
 
@@ -69,14 +69,15 @@ def _risk(x: Floats, arm: float | Floats) -> Floats:
     return expit(-0.6 + 0.7 * x[:, 0] + 0.5 * x[:, 1] - 0.5 * arm)
 
 
-def yes_or_no(n: int, generator: np.random.Generator, *, by_lot: bool) -> Drawn:
+def yes_or_no(n: int, generator: np.random.Generator, *, by_lot: bool, often: float = -0.3) -> Drawn:
     """An outcome by the window that is logistic in arm and characteristics; everyone is followed beyond it."""
     x = _people(n, generator)
-    arm = _arms(x, by_lot, generator)
+    arm = _arms(x, by_lot, generator, often)
     happens = generator.random(n) < _risk(x, arm)
     time = np.where(happens, WINDOW * generator.random(n) ** 1.25, END)
     truth = {}
-    for name, weight in (("", None), (":att", chance(GRID)), (":ato", chance(GRID) * (1 - chance(GRID)))):
+    enters = chance(GRID, often)
+    for name, weight in (("", None), (":att", enters), (":ato", enters * (1 - enters))):
         one, zero = _means(_risk, weight)
         truth |= {f"risk_difference{name}": one - zero, f"risk_ratio{name}": one / zero, f"risk_treated{name}": one}
     return _drawn(x, arm, time, happens.astype(float), truth, follow_up=np.full(n, END))

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evaluation.study.models import Study
-from tests.cohort_naive import Table, plus_months
+from tests.calendar_naive import plus_months
+from tests.cohort_naive import Table
 
 AS_OF = date(2020, 6, 30)
 FIRST = date(2019, 11, 1)

@@ -107,6 +107,7 @@ def test_influence_is_the_derivative_in_each_person_s_weight(which, ties):
         assert found.influence[i] / mass[i] == pytest.approx(slope, rel=2e-4, abs=2e-8)
 
 
+@pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
 def test_weights_of_a_cox_model_of_being_censored():
     """Breslow's baseline on lifelines' coefficients; events before censoring at the same time."""
     frame = simulated(300, 4, dependent=0.8, ties=True)

@@ -10,8 +10,7 @@ from evaluation.diagnostics.subgroups import FEWEST, heterogeneity, subgroups
 from evaluation.estimators.registry import get
 from evaluation.results import Estimate
 from evaluation.study.models import Study
-
-from ..cohorts import OUTCOME, cohort
+from tests.cohorts import OUTCOME, cohort
 
 EACH = 240
 

@@ -13,6 +13,7 @@ from evaluation.data.assemble.cohort import build_cohort
 from evaluation.data.parquet import MARK, PLANTED
 from evaluation.errors import DataError
 from evaluation.study.models import Study
+from tests.engines import LOCAL, on_spark
 
 
 def day(text):
@@ -181,6 +182,14 @@ def test_rules_are_applied_in_order_and_each_counts_those_who_leave(made):
         exclude=[{"reason": "Violence", "table": "justice_events", "where": {"offence_code": ["13A", "11A"]}}])  # fmt: skip
     assert [p for p, _ in found] == ["c", "z"]
     assert (flow["include_1"], flow["exclude_1"]) == ((1, 3), (1, 2))
+
+
+def test_codes_that_look_like_numbers_are_text_in_a_column_of_text(made):
+    rule = {"reason": "Robbery", "table": "justice_events", "where": {"offence_code": ["13A", 120]}}
+    found, _, _ = made(
+        [court("a", "2020-01-01"), court("b", "2020-01-01"), OTHER], [arrest("a", "2019-01-01", code="120")],
+        exclude=[rule], characteristics={"robber": {"column": "agency_id", "equals": 5}})  # fmt: skip
+    assert [(p, r["robber"]) for (p, _), r in found.items()] == [("b", 0), ("z", 0)]
 
 
 def test_nobody_left_is_an_error(made):
@@ -440,10 +449,45 @@ def test_persons_are_alike_as_text_and_whole_numbers_stay_numbers(made):
         ({"characteristics": {"Arm": {"column": "score"}}}, "design.characteristics.Arm", "twice"),
         ({"stays": [("a", "2020-01-01", "2020-01-02")], "characteristics": {"rearrest_street_time": {"column": "score"}}},
          "outcomes[0].id", "twice"),
-        ({"index": INDEX | {"where": {"agency_id": 5}}}, "data.tables", "cannot be read"),
+        ({"index": INDEX | {"where": {"score": "high"}}}, "data.tables", "cannot be read"),
     ],
 )  # fmt: skip
 def test_what_tables_lack_is_told_at_its_key(made, change, key, says):
     with pytest.raises(DataError) as told:
         made([court("a", "2020-01-01"), OTHER], **change)
     assert any(p.key == key and says in str(p) for p in told.value.problems), told.value
+
+
+# --------------------------------------------------------------------------- Spark
+
+
+@on_spark
+def test_spark_builds_the_same(tmp_path):
+    episodes = [court("a'b", "2020-01-31"), court("b", "2020-02-29", reason="failed"), court("c", "2020-03-01", "probation"),
+                court("c", "2020-04-01"), court("b", "2019-12-31", "probation", score=float("nan")), court(None, "2020-01-01"),
+                court("d", "2021-01-01", "o'clock"), court("e", "2020-05-05", "probation", agency="y")]  # fmt: skip
+    events = [arrest("a'b", "2020-03-31"), arrest("a'b", "2019-03-31"), arrest("b", "2021-02-27", code="TRAFFIC"),
+              arrest("c", "2020-09-01", "2019-01-01"), arrest("e", "2020-05-05"), arrest("c", "2022-02-01", reason=None)]  # fmt: skip
+    write(tmp_path, "program_episodes", episodes, EPISODES)
+    write(tmp_path, "justice_events", events, EVENTS)
+    write(tmp_path, "deaths", [("c", "2022-01-15"), ("e", "2022-01-01")], DEATHS)
+    write(tmp_path, "custody_periods", [("a'b", "2020-02-10", "2020-03-01"), ("a'b", "2020-02-20", "2020-03-10"),
+                                        ("c", "2020-01-01", None)], STAYS)  # fmt: skip
+    write(tmp_path, "persons", [("a'b", "2000-02-29", "f"), ("c", "1990-01-01", None)], "person_id birth_date sex")
+    tables = ["program_episodes", "justice_events", "deaths", "custody_periods", "persons"]
+    design = {"clean_window": "1 month", "windows": [6, 1.5], "cluster": "agency_id", "completers": {"exit_reason": "graduated"},
+              "index": INDEX | {"where": {"program": ["court", "o'clock"]}, "first_per_person": False},
+              "at_risk": {"stop_in": "custody"}, "exclude": [{"reason": "None", "where": {"agency_id": "?"}}],
+              "characteristics": {"age": {"table": "persons", "age_from": "birth_date"}, "score": {"column": "score"},
+                                  "priors": {"table": "justice_events", "date": "event_date", "within": "12 months"}}}  # fmt: skip
+    outcomes = [REARREST | {"competing": ["death"], "lag": "1 week"}, {"id": "died", "kind": "death"},
+                REARREST | {"id": "own", "competing": ["death"], "offence": {"exclude": ["traffic"]}}]  # fmt: skip
+    study = study_of(tables, outcomes, design, {})
+    here = build_cohort(study, tmp_path, tmp_path / "here" / "cohort.parquet")
+    there = build_cohort(study, tmp_path, tmp_path / "there" / "cohort.parquet", LOCAL)
+    one, other = (pq.read_table(b.source.files[0]) for b in (here, there))
+    assert one.to_pylist() == other.to_pylist()
+    assert len(one) == 6
+    assert one.schema.names == other.schema.names
+    assert (here.flow, here.checks) == (there.flow, there.checks)
+    assert [p.name for p in (tmp_path / "there").iterdir()] == ["cohort.parquet"]

@@ -7,7 +7,7 @@ import pytest
 from evaluation.errors import StudyError
 from evaluation.run.assure import assure
 from evaluation.run.expectations import day_of, elapsed
-from tests.cohort_naive import elapsed as slow
+from tests.calendar_naive import elapsed as slow
 
 PANEL = """\
 study: access

@@ -1,10 +1,13 @@
 """Balance and overlap of an analysis that adjusts: rows, thresholds and messages, by people made by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from evaluation.diagnostics.balance import balance
+from evaluation.diagnostics.cohort import _alike
 from evaluation.diagnostics.overlap import overlap
 from evaluation.estimators.registry import get
 from evaluation.inference.balance import Compared
@@ -150,3 +153,17 @@ def test_weights_that_hang_on_one_person():
 def test_without_weights_nothing_is_said_of_them():
     results = overlap([scored([0.5] * 10, [1, 0] * 5)])
     assert {c.check for c in results.checks} == {"overlap", "propensity_tails"}
+
+
+@pytest.mark.parametrize(("assignment", "options", "expected"), [
+    ("observational", {"adjust": "iptw"}, {"balance", "overlap", "propensity_tails", "effective_size", "largest_weight"}),
+    ("observational", {"adjust": "regression"}, {"balance", "overlap", "propensity_tails"}),
+    ("randomised", {"adjust": "iptw"}, {"balance"}),
+    ("observational", {}, set()),
+])  # fmt: skip
+def test_what_is_asked_of_an_analysis(tmp_path, assignment, options, expected):
+    data = expanded(STRATA, ("arm", "old", "event", "time"))
+    people = cohort(data, tmp_path, windows=[12], covariates=["old"], assignment=assignment)
+    found = _alike(SimpleNamespace(estimator=get("risk_difference")(**options), cohort=people))
+    assert {c.check for c in found.checks} == expected
+    assert bool(found.overlap) == ("overlap" in expected)

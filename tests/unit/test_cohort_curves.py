@@ -152,7 +152,7 @@ def test_competing_events_and_clusters_are_warned_of():
     assert (found.status, found.statistic, found.counts) == ("warn", 3, (1, 2))
     assert "overstates" in found.message
     assert "death, deported" in found.message
-    assert checks(results, "clustering")[0].status == "warn"
+    assert "does not allow for clusters" in checks(results, "log_rank")[0].message
     assert not checks(fit("kaplan_meier", FRAME), "competing_events")
 
 

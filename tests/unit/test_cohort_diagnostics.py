@@ -216,11 +216,15 @@ def test_size_in_standard_deviations(tmp_path):
 
 
 def test_clusters_that_an_analysis_leaves_out_are_allowed_for_afterwards(tmp_path):
-    frame = ROSSI.assign(court=np.arange(len(ROSSI)) % 18)
-    size, corrected = effect_size(case(frame, tmp_path, "kaplan_meier", cluster="court")).checks
+    frame = ROSSI.assign(court=np.random.default_rng(1).integers(0, 18, len(ROSSI)))
+    made = case(frame, tmp_path, cluster="court")
+    rules = tuple(
+        replace(i, n_clusters=None) for i in made.results.inference
+    )  # as of an analysis that knows no clusters
+    size, corrected = effect_size(replace(made, results=replace(made.results, inference=rules))).checks
     assert corrected.check == "cluster_correction"
     assert abs(corrected.statistic) < abs(size.statistic) / np.sqrt(432 / 216**2)
-    assert [c.check for c in effect_size(case(frame, tmp_path, cluster="court")).checks] == ["effect_size"]
+    assert [c.check for c in effect_size(made).checks] == ["effect_size"]
 
 
 def test_beside_a_null_stands_what_would_have_been_found(tmp_path):

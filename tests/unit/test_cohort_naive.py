@@ -5,7 +5,8 @@ from datetime import date
 import pytest
 
 from evaluation.study.cohort_building import Span
-from tests.cohort_naive import Reference, Table, age, elapsed, plus, plus_months
+from tests.calendar_naive import age, elapsed, plus, plus_months
+from tests.cohort_naive import Reference, Table
 from tests.generative.cohorts import COLUMNS, study_of
 
 

@@ -28,7 +28,8 @@ def assure(study: str, /, *, as_json: AsJson = False) -> int:
     print_table("", ("case", "result"), [(v.case, "as expected" if v.passed else "DIFFERS") for v in found])
     for verdict in failed:
         rows = [(d.key, d.expected, d.found) for d in verdict.differences]
-        print_table(f"{_at(verdict)}: {verdict.case}", ("", "expected", "found"), rows)
+        say(f"{_at(verdict)}: {verdict.case}")
+        print_table("", ("", "expected", "found"), rows)
     passed = len(found) - len(failed)
     say(f"{study}: {passed} of {len(found)} cases as expected")
     if failed:

@@ -34,7 +34,9 @@ def risk_sets(cohort: Cohort) -> tuple[CohortRows, tuple[FlowStep, ...]]:
     cases = " ".join(f"WHEN {source.value(c)} IS NULL THEN {i}" for i, (_, c) in enumerate(needed, 1))
     code = ", dense_rank() OVER (ORDER BY dropped > 0, g) - 1 AS code" if cohort.cluster else ""
     read = ", ".join(alias for alias, _ in needed if alias != "g") + ", dropped, people_" + code
-    found = source.arrays(f"SELECT {read} FROM (SELECT {columns}, CASE {cases} ELSE 0 END AS dropped, people_ FROM {grouped})")
+    found = source.arrays(
+        f"SELECT {read} FROM (SELECT {columns}, CASE {cases} ELSE 0 END AS dropped, people_ FROM {grouped})"
+    )
     people = np.asarray(found["people_"], np.int64)
     dropped = np.asarray(found["dropped"], np.int64)
     lost = np.bincount(dropped, people, len(needed) + 1)

@@ -116,7 +116,8 @@ def _put(rows: Rows, name: str, edges: Edges) -> Rows:
         date = {JUSTICE: "event_date", DEATHS: "death_date"}.get(name, layout.stays.start)
         index = np.append(edges.index, 0)
         place = np.where(rows.person >= first, rows.person - first, len(edges.index))
-        earlier = rows.day(date) < np.where(rows.person >= first, index[place], MISSING)
+        since = np.where(rows.person >= first, index[place], MISSING)
+        earlier = (rows.day(date) != MISSING) & (rows.day(date) < since)
         kept = rows.picked((rows.person < first) | (earlier & (rows.person >= first)))
         return stacked([kept, *edges.made.get(name, [])])
     if name not in layout.pools:

@@ -90,7 +90,9 @@ def places(time: Floats) -> tuple[Floats, Integers]:
     return times, place[1:].astype(np.int64)
 
 
-def risk_sets(times: Floats, place: Integers, fate: Integers, people: Integers, weight: Floats, causes: int) -> RiskSets:
+def risk_sets(
+    times: Floats, place: Integers, fate: Integers, people: Integers, weight: Floats, causes: int
+) -> RiskSets:
     """Count rows (n,), each standing for `people` who weigh `weight` together, by place and fate (0 … causes)."""
     k, cell = len(times), fate * len(times) + place
     size = (1 + causes) * k

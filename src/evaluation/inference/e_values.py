@@ -33,4 +33,4 @@ def from_hazard_ratio(hazard_ratio: float, *, common: bool) -> float:
     """The risk ratio that a hazard ratio stands for: itself of rare outcomes, an approximation of `common` ones."""
     if not common:
         return hazard_ratio
-    return (1 - 0.5 ** math.sqrt(hazard_ratio)) / (1 - 0.5 ** math.sqrt(1 / hazard_ratio))
+    return float((1 - 0.5 ** math.sqrt(hazard_ratio)) / (1 - 0.5 ** math.sqrt(1 / hazard_ratio)))

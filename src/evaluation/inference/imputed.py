@@ -26,6 +26,7 @@ COPIES = 20
 BURN_IN = 10  # cycles before the first copy
 APART = 2  # cycles from one copy to the next
 NEIGHBOURS = 10  # of whom one lends its value
+DEPENDENT = 1e-10  # share of a column's variance left by the columns before it
 ALIKE = 1e-10  # difference of two predictions, relative to the largest, below which they are the same
 
 
@@ -78,19 +79,39 @@ def nelson_aalen(time: Floats, event: Integers) -> Floats:
 def completed(covariates: Floats, beside: Floats, *, copies: int = COPIES, seed: int = 0) -> Iterator[Floats]:
     """Copies of `covariates` (n, p) in which every NaN is drawn from people like the one who lacks the value.
 
-    `beside` (n, q) is known of everyone (arm, outcome) and predicts. Columns of `beside` without variation are left
-    out. Each value drawn is one that somebody really has, so that yes/no characteristics stay such.
+    `beside` (n, q) is known of everyone (arm, outcome) and predicts. Columns of `beside` that say nothing beyond those
+    before them are left out. Each value drawn is one that somebody really has, so that yes/no characteristics stay
+    such.
     """
     import pandas as pd
 
-    beside = beside[:, np.ptp(beside, axis=0) > 0]
-    columns = np.column_stack([covariates, beside])
+    columns = np.column_stack([covariates, _independent(beside)])
     names = [f"x{j}" for j in range(columns.shape[1])]
     chained = _chained()(pd.DataFrame(columns, columns=names), k_pmm=NEIGHBOURS, rng=np.random.default_rng(seed))
     chained.update_all(BURN_IN)
     for _ in range(copies):
         chained.update_all(APART)
         yield chained.data[names[: covariates.shape[1]]].to_numpy(dtype=np.float64, copy=True)
+
+
+def _independent(columns: Floats) -> Floats:
+    """The columns (n, q) without constants and without those that follow from the columns before them."""
+    scaled = _standard(columns)
+    kept: list[int] = []
+    for j in range(scaled.shape[1]):
+        if np.linalg.matrix_rank(scaled[:, [*kept, j]].T @ scaled[:, [*kept, j]] / len(scaled), DEPENDENT) > len(kept):
+            kept.append(j)
+    return columns[:, kept]
+
+
+def _standard(columns: Floats) -> Floats:
+    """The columns with mean 0 and standard deviation 1; a constant is 0 throughout."""
+    centred = columns - columns.mean(axis=0)
+    spread = np.sqrt((centred**2).mean(axis=0))
+    size = np.abs(columns).max(axis=0, initial=0.0)
+    varies = spread > DEPENDENT * size
+    found: Floats = np.where(varies, centred / np.where(varies, spread, 1.0), 0.0)
+    return found
 
 
 def _chained() -> Any:
@@ -103,13 +124,14 @@ def _chained() -> Any:
 
     class Chained(MICEData):  # type: ignore[misc]
         def _design(self, vname: str) -> tuple[Floats, Floats]:
-            others = self.data.drop(columns=vname).to_numpy(dtype=np.float64)
+            others = _standard(self.data.drop(columns=vname).to_numpy(dtype=np.float64))
             return self.data[vname].to_numpy(dtype=np.float64), np.column_stack([np.ones(len(others)), others])
 
         def get_fitting_data(self, vname: str) -> tuple[Floats, Floats, dict[str, Any], dict[str, Any]]:
             column, others = self._design(vname)
             known = self.ix_obs[vname]
-            return column[known], others[known], {}, {}
+            scale = float(column[known].std()) or 1.0
+            return column[known] / scale, others[known], {}, {}
 
         def impute_pmm(self, vname: str) -> None:
             column, others = self._design(vname)

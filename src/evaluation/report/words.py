@@ -230,7 +230,7 @@ CHECKS = {
     "concordance": "Concordance",
     "log_likelihood": "Log likelihood",
     "log_likelihood_null": "Log likelihood without characteristics",
-    "attrition": "People whose outcome is lost",
+    "attrition": "Attrition",
     "equivalence_after_loss": "Alike among those who remain",
     "follow_up_length": "Length of follow-up",
     "differential_follow_up": "Follow-up alike in both groups",

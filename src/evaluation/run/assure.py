@@ -7,24 +7,23 @@ person or unit of their own.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import DataError, Problem, StudyError
+from evaluation.run.case_worlds import Rows, World, who, worlds
 from evaluation.run.expectations import Difference, Unknown, in_row, in_unit, told
-from evaluation.study.cases import Case, CaseFile, Row, read_cases, varied
+from evaluation.study.cases import Case, CaseFile, Row, read_cases
 from evaluation.study.document import Loc, in_file_order
-from evaluation.study.load import StudyFile, load
+from evaluation.study.load import load
 from evaluation.study.spelling import hint, listed
 
 if TYPE_CHECKING:
     from evaluation.data.assemble.built import Built
-    from evaluation.data.assemble.case_tables import Types
     from evaluation.study.models import Study
 
-Rows = dict[str, list[dict[str, Any]]]  # rows by table
 LEFT_OUT = "left_out"
 NOWHERE = "never in"  # why someone is not in the data whom no step of the flow has dropped
 
@@ -57,95 +56,10 @@ def assure(path: Path) -> list[Verdict]:
         what = "the data of this study are ready made: there is nothing to build, so no cases to hold against it."
         raise StudyError(file.problem(("data",), what, "Cases are for studies with data.tables.", of_key=True))
     cases = read_cases(path)
-    worlds = _worlds(file, cases)
+    apart = worlds(file, cases)
     with tempfile.TemporaryDirectory(prefix="evaluation-") as folder:
-        found = dict(
-            v for i, world in enumerate(worlds) for v in _Bench(world, cases, Path(folder) / str(i)).verdicts()
-        )
+        found = dict(v for i, world in enumerate(apart) for v in _Bench(world, cases, Path(folder) / str(i)).verdicts())
     return [found[place] for place in sorted(found)]
-
-
-# --------------------------------------------------------------------------- cases that are built together
-
-
-@dataclass
-class _World:
-    """A study as some cases have it, what agencies' data cover there, and these cases by their place in the file."""
-
-    study: Study
-    types: dict[str, Types]
-    shared: Rows
-    rows: dict[int, Rows] = field(default_factory=dict)
-
-    @property
-    def names(self) -> dict[int, Any]:
-        """The name of each case's person or unit, which fits the type of the column."""
-        kinds = [self.types[t].get(_who(self.study), "") for t in self.types]
-        whole = any("INT" in kind for kind in kinds)
-        return {place: place + 1 if whole else f"case {place + 1:04d}" for place in self.rows}
-
-
-def _who(study: Study) -> str:
-    from evaluation.data.assemble.case_tables import person_or_unit
-
-    return person_or_unit(study.design)
-
-
-def _worlds(file: StudyFile, cases: CaseFile) -> list[_World]:
-    """The cases by what they say of the study.
-
-    Raises
-    ------
-    StudyError
-        With every table, column, value and key of the study that is not right in them.
-    """
-    from evaluation.data.assemble.case_tables import columns
-
-    found: dict[str, _World] = {}
-    known: dict[str, dict[str, Types]] = {}
-    problems: list[Problem] = []
-    for place, case in enumerate(cases.cases):
-        try:
-            study = varied(file, cases.document, place, case)
-        except StudyError as error:
-            problems += error.problems
-            continue
-        key = repr(sorted((k, repr(v)) for k, v in case.variant.items()))
-        if key not in known:
-            known[key] = columns(study, file.path.parent)
-        types = known[key]
-        problems += _wrong(cases, place, types)
-        cover = study.data.coverage.table if study.data.coverage else None
-        shared: Rows = {name: rows for name, rows in case.rows.items() if name == cover}
-        world = found.setdefault(f"{case.as_of} {key} {shared}", _World(study, types, shared))
-        world.rows[place] = {name: rows for name, rows in case.rows.items() if name != cover}
-    if problems:
-        raise StudyError(*in_file_order(problems))
-    return list(found.values())
-
-
-def _wrong(cases: CaseFile, place: int, types: Mapping[str, Types]) -> Iterator[Problem]:
-    """Tables and columns of a case that the study's tables do not have, and values that do not fit."""
-    from evaluation.data.assemble.case_tables import fits
-    from evaluation.data.engine import connect
-
-    document = cases.document
-    with connect() as connection:
-        for table, rows in cases.cases[place].rows.items():
-            loc: Loc = ("cases", place, "rows", table)
-            if table not in types:
-                what = f'the study has no table "{table}"' + hint(table, types)
-                yield document.problem(loc, what, f"Tables of this study: {listed(types)}.", of_key=True)
-                continue
-            known = types[table]
-            for i, row in enumerate(rows):
-                for column, value in row.items():
-                    if column not in known:
-                        what = f'the table {table} has no column "{column}"' + hint(column, known)
-                        yield document.problem((*loc, i, column), what, f"Its columns: {listed(known)}.", of_key=True)
-                    elif not fits(connection, value, known[column]):
-                        what = f"{told(value)} does not fit the column, which holds {known[column].lower()} values."
-                        yield document.problem((*loc, i, column), what)
 
 
 # --------------------------------------------------------------------------- building and comparing
@@ -166,7 +80,7 @@ class _Step:
 class _Bench:
     """Where the cases of one world are built."""
 
-    world: _World
+    world: World
     cases: CaseFile
     folder: Path
     built: int = 0
@@ -226,13 +140,13 @@ class _Bench:
 
     def _why(self, place: int, whole: Built) -> _Step:
         """Why a case is not in the data: the last step that drops more with it than without."""
-        without = self._build([p for p in self.world.rows if p != place])
+        without = self._build([p for p in self.world.rows if p != place], one_outcome=True)
         before = {s.step: s.n_dropped for s in without.flow}
         steps = [s for s in whole.flow if s.n_dropped > before.get(s.step, 0)]
         return _Step(steps[-1].step, steps[-1].reason) if steps else _Step(NOWHERE, "")
 
-    def _build(self, places: Sequence[int]) -> Built:
-        """The data of some cases.
+    def _build(self, places: Sequence[int], *, one_outcome: bool = False) -> Built:
+        """The data of some cases; with one outcome where it is enough to know who is in a cohort.
 
         Raises
         ------
@@ -241,17 +155,17 @@ class _Bench:
         """
         from evaluation.data.assemble.case_tables import write
 
-        who, study = _who(self.world.study), self.world.study
+        study, name_of = self.world.study, who(self.world.study)
         tables: Rows = {name: list(rows) for name, rows in self.world.shared.items()}
         for place in places:
             for name, rows in self.world.rows[place].items():
-                tables.setdefault(name, []).extend({who: self.world.names[place]} | row for row in rows)
+                tables.setdefault(name, []).extend({name_of: self.world.names[place]} | row for row in rows)
         self.built += 1
         folder = self.folder / str(self.built)
         files = write(folder, tables, self.world.types)
         data = study.data.model_copy(update={"tables": files})
         try:
-            return _through_the_builder(study.model_copy(update={"data": data}), folder)
+            return _through_the_builder(_fitted(study, one_outcome).model_copy(update={"data": data}), folder)
         except DataError as error:
             raise StudyError(*(self._not_built(places, p) for p in error.problems)) from None
 
@@ -270,7 +184,7 @@ class _Bench:
 
         found: dict[Any, list[dict[str, Any]]] = {}
         for row in pq.read_table(built.source.files[0]).to_pylist():
-            found.setdefault(row[_who(self.world.study)], []).append(row)
+            found.setdefault(row[who(self.world.study)], []).append(row)
         return found
 
     def _unknown(self, place: int, unknown: Unknown) -> Problem:
@@ -288,6 +202,16 @@ class _Bench:
 
 def _rows(expect: Row | list[Row]) -> list[Row]:
     return expect if isinstance(expect, list) else [expect]
+
+
+def _fitted(study: Study, one_outcome: bool) -> Study:
+    """The study without the units that a panel leaves out by name, for these are not among the cases."""
+    design = study.design
+    if design.type == "panel" and design.build is not None:
+        by_rows = [e.model_copy(update={"units": []}) for e in design.build.exclude if e.table]
+        build = design.build.model_copy(update={"exclude": by_rows})
+        return study.model_copy(update={"design": design.model_copy(update={"build": build})})
+    return study.model_copy(update={"outcomes": study.outcomes[:1]}) if one_outcome else study
 
 
 def _through_the_builder(study: Study, folder: Path) -> Built:

@@ -220,7 +220,7 @@ def _hazards(known: Plans, analysis: Analysis, window: float | None) -> tuple[Ha
         if pooled is None or not 0 < pooled.risk < 1:
             raise NotEstimable("Nobody's outcome, or everybody's, is known by then; give --baseline.")
         return (Hazards.of(pooled.risk, min(pooled.competing, 0.99 - pooled.risk)),
-                "the baseline risk is that of both arms together, and no arm's outcomes were read")  # fmt: skip
+                "the baseline risk is that of both arms together; no arm's was read by itself")  # fmt: skip
     if stated is None and simulation is None:
         raise NotEstimable("The risk without the program is not known; give --baseline.")
     where = "declared" if given.baseline else "that of the study's simulation section"

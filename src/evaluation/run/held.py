@@ -24,14 +24,14 @@ def held_against(
     draft: Draft, design: Design | None, estimators: Mapping[int, Estimator], source: Source
 ) -> tuple[list[Problem], list[Problem]]:
     """Problems of the data, and analyses without a valid comparison in them."""
-    from evaluation.run import columns
+    from evaluation.run import columns, within
     from evaluation.study.models import BuiltCohortDesign
 
     document = draft.document
     if isinstance(design, BuiltCohortDesign):
         return _held_against_built(draft, design, estimators, source)
     of_design = columns.design_problems(document, source)
-    found = [*of_design, *columns.label_problems(document, source)]
+    found = [*of_design, *columns.label_problems(document, source), *within.group_problems(document, source)]
     for i, estimator in estimators.items():
         found += columns.option_problems(document, i, estimator, getattr(design, "covariates", []), source)
     of_outcomes = {i: columns.outcome_problems(document, i, source) for i, _ in document.entries("outcomes")}
@@ -47,11 +47,12 @@ def _held_against_built(
     draft: Draft, design: BuiltCohortDesign, estimators: Mapping[int, Estimator], source: Source
 ) -> tuple[list[Problem], list[Problem]]:
     """The same of a cohort that was built: the builder has named its columns."""
-    from evaluation.run import columns
+    from evaluation.run import columns, within
 
     document = draft.document
     found = [*columns.listed_problems(document, ("design", "covariates"), source),
-             *columns.label_problems(document, source)]  # fmt: skip
+             *columns.label_problems(document, source), *within.group_problems(document, source),
+             *within.delivery_problems(draft, source)]  # fmt: skip
     for i, estimator in estimators.items():
         found += columns.option_problems(document, i, estimator, design.covariates, source)
     if any(p.severity == "error" for p in found):

@@ -35,8 +35,8 @@ def build_cohort(study: Study, base: Path, out: Path, spark: Engine | None = Non
     The columns are: the person, `arm`, `index_date`, `weight` (where every index event is followed), `completed`
     (where the design says who finished), the cluster, the characteristics, and those of each outcome: `<o>_time`,
     `<o>_event`, `<o>_follow_up` in the design's unit, `<o>_count` and `<o>_days` (of each window too,
-    `<o>_count_12`), and `<o>_street_…` of each where a table of custody is known. Rows are sorted by person and index date. Persons
-    are text unless every table has whole numbers. With `spark` the plan runs there, by these settings.
+    `<o>_count_12`), and `<o>_street_…` of each where a table of custody is known. Rows are sorted by person and index
+    date. Persons are text unless every table has whole numbers. With `spark` the plan runs there, by these settings.
 
     Raises
     ------

@@ -53,7 +53,7 @@ class Case:
         scan = sql.scan(source, list(source.columns))
         return (
             f"SELECT {', '.join([f'{person} AS p', *columns])} FROM {scan} "
-            f"WHERE {sql.name(self.design.person)} IS NOT NULL AND {sql.met(where or {})}"
+            f"WHERE {sql.name(self.design.person)} IS NOT NULL AND {sql.met(source, where or {})}"
         )
 
     def day(self, day: date) -> str:

@@ -53,12 +53,12 @@ def _pool(case: Case, pool: IndexEvents, arm: int, own: Own, without: Filter | N
     """SQL of one pool's rows; those that are in the other pool as well are left out."""
     sql, source = case.sql, case.tables[pool.table]
     columns = [f"{sql.value(source, c)} AS v{i}" for i, c in enumerate(own.values)]
-    columns += [f"CASE WHEN {sql.met(w)} THEN 1 ELSE 0 END AS m{i}" for i, w in enumerate(own.filters)]
+    columns += [f"CASE WHEN {sql.met(source, w)} THEN 1 ELSE 0 END AS m{i}" for i, w in enumerate(own.filters)]
     listed = ", ".join(
         [f"{sql.person(source, case.design.person)} AS p", f"{sql.day(pool.date)} AS d", f"{arm} AS a", *columns]
     )
-    once = "" if without is None else f" AND NOT {sql.met(without)}"
-    return f"SELECT {listed} FROM {sql.scan(source, list(source.columns))} WHERE {sql.met(pool.where)}{once}"
+    once = "" if without is None else f" AND NOT {sql.met(source, without)}"
+    return f"SELECT {listed} FROM {sql.scan(source, list(source.columns))} WHERE {sql.met(source, pool.where)}{once}"
 
 
 def _pooled(case: Case, own: Own) -> Iterator[FlowStep]:

@@ -47,7 +47,7 @@ def counted(case: Case, base: str, asks: list[Ask], prefix: str) -> list[str]:
 
 def _count(case: Case, base: str, name: str, asks: list[Ask]) -> None:
     sql, first = case.sql, asks[0]
-    flags = [f"{sql.met(a.where)} AS f{j}" for j, a in enumerate(asks)]
+    flags = [f"{sql.met(case.tables[a.table], a.where)} AS f{j}" for j, a in enumerate(asks)]
     columns = [f"{sql.day(first.date)} AS day"] if first.date else []
     rows = case.rows(first.table, [*columns, *flags])
     sums = []
@@ -78,7 +78,7 @@ def _values(case: Case, base: str, name: str, looks: list[Look]) -> None:
     columns, values = [], []
     for look in looks:
         value = sql.day(look.column) if look.day else sql.value(source, look.column)
-        kept = f"CASE WHEN {sql.met(look.where)} THEN {value} END" if look.where else value
+        kept = f"CASE WHEN {sql.met(source, look.where)} THEN {value} END" if look.where else value
         columns.append(f"{kept} AS {look.name}")
         values.append(f"CASE WHEN min({look.name}) = max({look.name}) THEN min({look.name}) END AS {look.name}")
         values.append(f"CASE WHEN min({look.name}) <> max({look.name}) THEN 1 ELSE 0 END AS {look.name}_differ")

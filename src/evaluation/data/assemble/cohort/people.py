@@ -93,12 +93,10 @@ class Traits:
             return _age(case, f"CAST({value} AS DATE)")
         if trait.equals is None:
             return f"CAST({value} AS DOUBLE)"
-        return f"CASE WHEN {value} IS NULL THEN NULL WHEN {_among(case, value, trait.equals)} THEN 1 ELSE 0 END"
-
-
-def _among(case: Case, value: str, allowed: object) -> str:
-    values = allowed if isinstance(allowed, list) else [allowed]
-    return f"{value} IN ({', '.join(case.sql.literal(v) for v in values)})"
+        tables = [trait.table] if trait.table else [case.design.index.table, case.design.comparison.table]
+        text = any(case.tables[t].columns[asked] == "VARCHAR" for t in tables)
+        held = case.sql.among(value, trait.equals, text=text)
+        return f"CASE WHEN {value} IS NULL THEN NULL WHEN {held} THEN 1 ELSE 0 END"
 
 
 def _age(case: Case, born: str) -> str:

@@ -52,7 +52,7 @@ def coverage(case: Case) -> dict[str, tuple[date | None, date]]:
     found = sql.rows(
         f"SELECT t, max(s), min(e) FROM (SELECT trim(CAST({sql.name(told.of)} AS STRING)) AS t, "
         f"{sql.day(told.start)} AS s, coalesce({sql.day(told.end)}, {case.day(case.as_of)}) AS e "
-        f"FROM {sql.scan(source, list(source.columns))} WHERE {sql.met(told.where)}) AS rows_of "
+        f"FROM {sql.scan(source, list(source.columns))} WHERE {sql.met(source, told.where)}) AS rows_of "
         "WHERE t IS NOT NULL GROUP BY t ORDER BY t"
     )
     return {str(name): (start, end) for name, start, end in found}

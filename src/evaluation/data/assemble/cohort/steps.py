@@ -97,10 +97,13 @@ class Steps:
             return f"CASE WHEN {whole} THEN CAST(CAST({value} AS BIGINT) AS STRING) ELSE CAST({value} AS STRING) END"
         return f"nullif(trim(CAST({named} AS STRING)), '')"
 
-    def met(self, where: Filter, alias: str = "") -> str:
+    def met(self, source: Source, where: Filter) -> str:
         """SQL of whether a row meets a filter: a missing value meets nothing."""
-        parts = []
-        for column, value in where.items():
-            values = value if isinstance(value, list) else [value]
-            parts.append(f"{alias}{self.name(column)} IN ({', '.join(self.literal(v) for v in values)})")
+        parts = [self.among(self.name(c), v, text=source.columns[c] == "VARCHAR") for c, v in where.items()]
         return f"coalesce({' AND '.join(parts)}, false)" if parts else "true"
+
+    def among(self, column: str, allowed: object, *, text: bool) -> str:
+        """SQL of whether a column holds a value, or one of several; in a column of text, codes like 120 are text."""
+        values = allowed if isinstance(allowed, list) else [allowed]
+        said = [str(v) if text and isinstance(v, int) and not isinstance(v, bool) else v for v in values]
+        return f"{column} IN ({', '.join(map(self.literal, said))})"
