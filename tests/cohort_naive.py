@@ -6,7 +6,7 @@ Written from the rules alone, so that it shares no line and no query with the bu
 from dataclasses import dataclass
 
 from tests.calendar_naive import age, plus
-from tests.outcome_naive import Outcomes, Table, met, named
+from tests.outcome_naive import Outcomes, Table, among, met, named
 
 __all__ = ["Expected", "Reference", "Table"]
 
@@ -155,7 +155,7 @@ class Reference(Outcomes):
         if c.age_from is not None:
             return float(age(value, event["day"])) if value <= event["day"] else None
         if c.equals is not None:
-            return float(value in (c.equals if isinstance(c.equals, list) else [c.equals]))
+            return float(among(value, c.equals))
         return float(value)
 
     # ----------------------------------------------------------------- one person

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 
-from evaluation.data.cohort import Cohort
+from evaluation.data.cohort import Cohort, CohortRows
 from evaluation.data.engine import open_source
 from evaluation.estimators.registry import get
+from evaluation.inference.curve_bands import Style, incidence_curve
+from evaluation.inference.curve_errors import Followed
 from evaluation.study.models import CohortDesign, Outcome
 
 OUTCOME = Outcome(id="rearrest", label="Rearrest")
@@ -38,6 +42,18 @@ def fit(estimator, frame, options=None, **roles):
 def estimates(results, time=None):
     """Estimates by term, at one window where `time` is given."""
     return {e.term: e for e in results.estimates if time is None or e.time == time}
+
+
+def survival(time, event, level=0.95, conf_type="log-log"):
+    """The Kaplan-Meier curve of people who all count alike, at each distinct time; event 1 counts."""
+    n = len(time)
+    ones, none = np.ones(n, np.int64), np.empty((n, 0))
+    rows = CohortRows(ones, np.asarray(time, float), np.asarray(event), ones, None, None, none)
+    found = incidence_curve(Followed(rows, (1,)), 1, 1, Style(level, conf_type))
+    return SimpleNamespace(
+        time=found.time, n_risk=found.n_risk, n_event=found.n_event, n_censor=found.n_left,
+        survival=1 - found.estimate, std_error=found.std_error, low=1 - found.high, high=1 - found.low,
+    )  # fmt: skip
 
 
 def checks(results, name):

@@ -17,9 +17,17 @@ def met(row, where):
     """Whether a row meets a filter: unknown values meet none."""
     for column, allowed in where.items():
         value = row.get(column)
-        if value is None or value not in (allowed if isinstance(allowed, list) else [allowed]):
+        if value is None or not among(value, allowed):
             return False
     return True
+
+
+def among(value, allowed):
+    """Whether a value is one of those allowed; whole numbers stand for themselves as text, too."""
+    allowed = allowed if isinstance(allowed, list) else [allowed]
+    if isinstance(value, str):
+        allowed = [str(a) if isinstance(a, int) and not isinstance(a, bool) else a for a in allowed]
+    return value in allowed
 
 
 def named(person):

@@ -209,6 +209,7 @@ STUDIES = {
         "exclude": [
             {"reason": "Refused of late", "table": "screenings", "date": "screened", "within": "2 months", "where": {"result": "refused"}},
             {"reason": "Arrested before", "table": "justice_events", "date": "event_date", "within": "10 days"},
+            {"reason": "Stole a car", "table": "justice_events", "where": {"offence_code": [240, "999"], "event_type": "charge"}},
             {"reason": "High risk", "where": {"risk": [3.0, 9.0]}},
             {"reason": "Moved before", "table": "moves", "date": "moved"}]}},
     "every_rule": {"design": {

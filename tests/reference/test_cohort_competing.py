@@ -51,17 +51,18 @@ def at(results, quantity, group, time):
 )
 def test_incidence_as_in_r_survival(everyone, quantity, time, estimate, std_error):
     point = at(everyone, quantity, "treated", time)
-    assert (point.estimate, point.std_error) == pytest.approx((estimate, std_error), rel=1e-9)
+    assert (point.estimate, point.std_error) == pytest.approx((estimate, std_error), rel=5e-9)  # ten digits printed
     if (quantity, time) == ("cumulative_incidence", 60):
         risk = estimates(everyone)["risk_treated"]
-        assert (risk.estimate, risk.std_error) == pytest.approx((estimate, std_error), rel=1e-9)
+        assert (risk.estimate, risk.std_error) == pytest.approx((estimate, std_error), rel=5e-9)
         assert (risk.conf_low, risk.conf_high) == pytest.approx((point.conf_low, point.conf_high), rel=1e-12)
 
 
 def test_grays_test_as_in_cmprsk(by_sex):
     pcm, death = checks(by_sex, "gray_test")
     assert (pcm.statistic, pcm.p_value) == pytest.approx((1.194507825, 0.2744221568), rel=1e-8)
-    assert (death.group, death.statistic, death.p_value) == ("death", *pytest.approx((11.651259012, 0.000641591), rel=1e-6))
+    assert death.group == "death"
+    assert (death.statistic, death.p_value) == pytest.approx((11.651259012, 0.000641591), rel=1e-6)
     assert pcm.counts == (59, 572, 56, 697, 631, 753)
     assert "fewer" in death.message
 
@@ -69,7 +70,8 @@ def test_grays_test_as_in_cmprsk(by_sex):
 def test_incidence_as_in_statsmodels(people, by_sex):
     for group, code in (("treated", 1), ("control", 0)):
         arm = people[people.arm == code]
-        theirs = CumIncidenceRight(arm.time.to_numpy(), arm.event.to_numpy())
+        with np.errstate(all="ignore"):  # its variance divides by zero at the end
+            theirs = CumIncidenceRight(arm.time.to_numpy(), arm.event.to_numpy())
         for cause, quantity in enumerate(("cumulative_incidence", "cumulative_incidence:death")):
             ours = {p.time: p.estimate for p in by_sex.curve if (p.quantity, p.group) == (quantity, group)}
             found = dict(zip(theirs.times, theirs.cinc[cause], strict=True))

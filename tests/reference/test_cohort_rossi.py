@@ -9,12 +9,11 @@ Data: `lifelines.datasets.load_rossi`. Sources of the figures:
   `survdiff`, `cox.zph` with the km transform).
 """
 
-import numpy as np
 import pytest
 from lifelines.datasets import load_rossi
 
-from evaluation.inference.survival import kaplan_meier, life_table
 from tests.cohorts import checks, estimates, fit
+from tests.cohorts import survival as curve_of
 
 COVARIATES = ["age", "race", "wexp", "mar", "paro", "prio"]
 ROLES = {"arm": "fin", "time": "week", "event": "arrest", "time_unit": "week", "assignment": "randomised",
@@ -86,18 +85,17 @@ def test_log_rank(curves):
 @pytest.mark.parametrize(("week", "survival", "std_error"), [
     (13, 0.9537037037, 0.01010969), (26, 0.875, 0.01591172), (52, 0.7361111111, 0.0212051)])  # fmt: skip
 def test_overall_survival(people, week, survival, std_error):
-    table = life_table(people.week.to_numpy(float), people.arrest.to_numpy(), np.ones(432, int))
-    curve = kaplan_meier(table, 0.95, "log-log")
-    assert curve.survival[curve.at(week)] == pytest.approx(survival, abs=1e-9)
-    assert curve.std_error[curve.at(week)] == pytest.approx(std_error, abs=1e-7)
+    curve = curve_of(people.week, people.arrest)
+    at = curve.time.tolist().index(week)
+    assert curve.survival[at] == pytest.approx(survival, abs=1e-9)
+    assert curve.std_error[at] == pytest.approx(std_error, abs=1e-7)
 
 
 @pytest.mark.parametrize(("conf_type", "low", "high"), [
     ("log-log", 0.69186, 0.775063), ("log", 0.695701, 0.778868)])  # fmt: skip
 def test_bands_at_52_weeks(people, conf_type, low, high):
-    table = life_table(people.week.to_numpy(float), people.arrest.to_numpy(), np.ones(432, int))
-    curve = kaplan_meier(table, 0.95, conf_type)
-    at = curve.at(52)
+    curve = curve_of(people.week, people.arrest, 0.95, conf_type)
+    at = curve.time.tolist().index(52)
     assert (curve.low[at], curve.high[at]) == pytest.approx((low, high), abs=1e-6)
 
 

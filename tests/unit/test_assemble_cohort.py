@@ -473,7 +473,9 @@ def test_spark_builds_the_same(tmp_path):
     write(tmp_path, "deaths", [("c", "2022-01-15"), ("e", "2022-01-01")], DEATHS)
     write(tmp_path, "custody_periods", [("a'b", "2020-02-10", "2020-03-01"), ("a'b", "2020-02-20", "2020-03-10"),
                                         ("c", "2020-01-01", None)], STAYS)  # fmt: skip
-    write(tmp_path, "persons", [("a'b", "2000-02-29", "f"), ("c", "1990-01-01", None)], "person_id birth_date sex")
+    born = pa.array([-725_846_400 * 10**9 - 1, 631_152_000 * 10**9], pa.timestamp("ns"))  # 1946-12-31 23:59:59.9, 1990
+    persons = pa.table({"person_id": ["a'b", "c"], "birth_date": born, "sex": ["f", None]})
+    pq.write_table(persons, tmp_path / "persons.parquet")
     tables = ["program_episodes", "justice_events", "deaths", "custody_periods", "persons"]
     design = {"clean_window": "1 month", "windows": [6, 1.5], "cluster": "agency_id", "completers": {"exit_reason": "graduated"},
               "index": INDEX | {"where": {"program": ["court", "o'clock"]}, "first_per_person": False},
@@ -487,6 +489,7 @@ def test_spark_builds_the_same(tmp_path):
     there = build_cohort(study, tmp_path, tmp_path / "there" / "cohort.parquet", LOCAL)
     one, other = (pq.read_table(b.source.files[0]) for b in (here, there))
     assert one.to_pylist() == other.to_pylist()
+    assert one.column("age").to_pylist()[0] == 73
     assert len(one) == 6
     assert one.schema.names == other.schema.names
     assert (here.flow, here.checks) == (there.flow, there.checks)

@@ -26,7 +26,9 @@ design:
     last: 2021-12-31
     adoption: {table: program, start: began}
     coverage: {table: reporting, start: from, end: to}
-    exclude: [{reason: Pilot counties, table: program, where: {pilot: true}}]
+    exclude:
+      - {reason: Runs a program of its own, units: [county 09]}
+      - {reason: Pilot counties, table: program, where: {pilot: true}}
 outcomes:
   - {id: deaths, column: deaths, label: Deaths, type: count, build: {table: deaths, date: died, where: {drug: opioid}}}
 analyses:

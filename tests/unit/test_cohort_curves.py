@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from statsmodels.duration.survfunc import survdiff
 
 from evaluation.errors import NotEstimable
-from evaluation.inference.survival import kaplan_meier, life_table, log_rank
-from tests.cohorts import checks, estimates, expanded, fit
+from evaluation.inference.survival import life_table, log_rank
+from tests.cohorts import checks, estimates, expanded, fit, survival
 
 people = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 2)), min_size=1, max_size=40)
 
@@ -24,20 +24,20 @@ def table(found):
 @given(people)
 @settings(max_examples=200, deadline=None)
 def test_survival_and_greenwood_by_definition(found):
-    curve = kaplan_meier(table(found), 0.95, "log-log")
-    survival, greenwood = 1.0, 0.0
-    for k, moment in enumerate(curve.table.time):
+    curve = survival(*zip(*found, strict=True))
+    share, greenwood = 1.0, 0.0
+    for k, moment in enumerate(curve.time):
         at_risk = sum(t >= moment for t, _ in found)
         events = sum(t == moment and e == 1 for t, e in found)
-        assert (curve.table.n_risk[k], curve.table.n_event[k]) == (at_risk, events)
-        survival *= 1 - events / at_risk
-        assert curve.survival[k] == pytest.approx(survival, abs=1e-12)
-        if 0 < survival < 1:
+        assert (curve.n_risk[k], curve.n_event[k]) == (at_risk, events)
+        share *= 1 - events / at_risk
+        assert curve.survival[k] == pytest.approx(share, abs=1e-12)
+        if 0 < share < 1:
             greenwood += events / (at_risk * (at_risk - events))
             se = math.sqrt(greenwood)
-            assert curve.std_error[k] == pytest.approx(survival * se, rel=1e-10)
-            reach = 1.959963984540054 * se / abs(math.log(survival))
-            expected = [math.exp(-math.exp(math.log(-math.log(survival)) + s * reach)) for s in (1, -1)]
+            assert curve.std_error[k] == pytest.approx(share * se, rel=1e-10)
+            reach = 1.959963984540054 * se / abs(math.log(share))
+            expected = [math.exp(-math.exp(math.log(-math.log(share)) + s * reach)) for s in (1, -1)]
             assert [curve.low[k], curve.high[k]] == pytest.approx(expected, rel=1e-9)
         elif moment > 0:
             assert np.isnan([curve.std_error[k], curve.low[k], curve.high[k]]).all()
@@ -57,7 +57,7 @@ def test_nobody_is_lost_between_the_columns(found):
 @settings(max_examples=100, deadline=None)
 def test_other_bands_by_definition(found):
     for conf_type in ("log", "plain"):
-        curve = kaplan_meier(table(found), 0.9, conf_type)
+        curve = survival(*zip(*found, strict=True), 0.9, conf_type)
         for s, se, low, high in zip(curve.survival, curve.std_error, curve.low, curve.high, strict=True):
             if not 0 < s < 1:
                 continue

@@ -304,23 +304,51 @@ def test_competing_curves_beside_each_other_tell_no_few(exits, window):
     by = {}
     for p in points:
         by.setdefault(p["quantity"], []).append(p)
-    for own in by.values():
-        for p in own[1:]:
-            assert not small(p["n_event"], p["n_censor"])
-        for a, b in pairwise(own):
-            assert b["n_risk"] == a["n_risk"] - a["n_event"] - a["n_censor"]
-            assert not small(b["n_risk"])
-        assert [p["time"] for p in own] == [p["time"] for p in by["cumulative_incidence"]]
-    for main, death in zip(by.get("cumulative_incidence", ()), by.get("cumulative_incidence:death", ()), strict=False):
-        assert not small(main["n_censor"] - death["n_event"])  # censored alone
+    bare = any(p["n_risk"] is None for p in points)
+    for name, own in by.items():
+        assert not any(small(p["n_event"], p["n_censor"] or 0) for p in own[1:])
+        assert not small(own[0]["n_risk"] - sum(p["n_event"] for p in own))
+        if bare:
+            assert all(p["n_risk"] is None and p["n_censor"] is None for p in own[1:])
+        else:
+            for a, b in pairwise(own):
+                assert b["n_risk"] == a["n_risk"] - a["n_event"] - a["n_censor"]
+                assert not small(b["n_risk"])
+        if not bare or name == "survival":
+            assert [p["time"] for p in own] == [p["time"] for p in by["cumulative_incidence"]]
+    if not bare:
+        for main, death in zip(
+            by.get("cumulative_incidence", ()), by.get("cumulative_incidence:death", ()), strict=False
+        ):
+            assert not small(main["n_censor"] - death["n_event"])  # censored alone
 
 
-def test_few_deaths_leave_the_curve_of_the_outcome_whole():
+def test_few_deaths_hide_the_numbers_at_risk_and_no_window():
     exits = [(0, 0, 0), *[(15, 1, 0)] * 6, (0, 0, 60)]
     points, unsafe = coarsened([*curve(exits), *curve(exits, "cumulative_incidence:death", cause=1)], CMS, {("o", 6.0)})
-    assert {p["quantity"] for p in points} == {"cumulative_incidence"}
-    assert max(p["time"] for p in points) == 7
-    assert unsafe == {("o", 6.0)}  # six who died by then would be told by the number at risk
+    main = [p for p in points if p["quantity"] == "cumulative_incidence"]
+    assert not unsafe
+    assert [(p["time"], p["n_event"]) for p in main] == [(0, 0), *((t, 15) for t in range(1, 7)), (7, 0)]
+    assert {p["n_risk"] for p in main[1:]} == {None}
+    assert [p["n_event"] for p in points if p["quantity"] != "cumulative_incidence"] == [0]  # six deaths make no step
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.just(0), st.integers(0, 15)), min_size=1, max_size=12), st.integers(1, 12)
+)
+def test_the_jumps_of_a_curve_tell_no_few_censored(exits, window):
+    """A step with events at one time alone is 1 - events / at risk: who was censored since the step before follows."""
+    exits = [(0, 0, 0), *exits]
+    rows = curve(exits, "survival")
+    points, _ = coarsened(rows, CMS, {("o", float(window))})
+    for before, now in pairwise(points):
+        span = [k for k in range(len(exits)) if before["time"] < k <= now["time"] and exits[k][0]]
+        if len(span) == 1:
+            first = 0 if before["time"] == 0 else int(before["time"]) + 1
+            earlier = sum(c for _, _, c in exits[first : span[0]])
+            later = sum(c for _, _, c in exits[span[0] : int(now["time"]) + 1])
+            assert not small(earlier, later)
 
 
 def test_the_curve_on_another_clock_that_differs_by_few_is_not_shown():

@@ -11,7 +11,7 @@ from evaluation.data.assemble.cohort import build_cohort
 from evaluation.data.implementation import implementation, problems
 from evaluation.errors import DataError
 from evaluation.study.models import Study
-from tests.cohort_naive import plus_months
+from tests.calendar_naive import plus_months
 
 AS_OF = date(2020, 6, 30)
 ENDS = {"hearings": date(2020, 5, 31)}  # the court's data end a month before the others'
@@ -223,7 +223,7 @@ def test_drug_tests(case):
                     continue
                 results = [r["result"] for r in of(tables, "tests", p, "day") if d <= r["day"] < end]
                 counted = [r for r in results if r in (*bad, "negative")]
-                tested += bool(counted)
+                tested += 1
                 valid += len(counted)
                 positive += sum(r in bad for r in counted)
             row = got(rows, measure, group, stratum, "rate")

@@ -102,7 +102,8 @@ def run(
     Parameters
     ----------
     engine
-        Where panels are aggregated: here, or by Spark as the environment or the study's `engine:` says.
+        Where panels are aggregated and cohorts built: here, or by Spark as the environment or the study's `engine:`
+        says.
     jobs
         Analyses fitted at the same time.
     report

@@ -92,7 +92,7 @@ def _spans(standard: Standard) -> list[tuple[Span, Span]]:
 
 
 def tests(figures: Figures, asked: Sequence[Tests]) -> Iterator[Row]:
-    """Positive tests in 100: missed ones counted as positive, and left out."""
+    """Positive tests in 100, of people who could be followed so long: missed ones counted as positive, and left out."""
     case = figures.case
     for test in asked:
         result = f"trim(CAST({case.sql.name(test.result)} AS VARCHAR))"
@@ -101,10 +101,10 @@ def tests(figures: Figures, asked: Sequence[Tests]) -> Iterator[Row]:
         case.sql.make(
             "tested",
             f"SELECT people.r, count(*) FILTER (t.positive) AS positive, count(*) FILTER (t.negative) AS negative, "
-            f"count(*) FILTER (t.missed) AS missed FROM people JOIN "
-            f"{case.rows(test.table, test.date, test.where, flags)} AS t ON t.p = people.p "
-            f"WHERE {case.on('people.d', test.within)} <= {case.after(test.table)} AND t.day >= people.d "
-            f"AND t.day < {case.on('people.d', test.within)} GROUP BY people.r",
+            f"count(*) FILTER (t.missed) AS missed FROM people LEFT JOIN "
+            f"{case.rows(test.table, test.date, test.where, flags)} AS t ON t.p = people.p AND t.day >= people.d "
+            f"AND t.day < {case.on('people.d', test.within)} "
+            f"WHERE {case.on('people.d', test.within)} <= {case.after(test.table)} GROUP BY people.r",
         )
         label = f"{test.label}, within {test.within}"
         yield from _positive(figures, test.id, f"{label}: positive or missed", "positive + missed")
@@ -121,9 +121,9 @@ def _positive(figures: Figures, measure: str, label: str, bad: str) -> Iterator[
     for group, stratum, condition in figures.parts():
         n, having, positive, valid = figures.case.sql.rows(
             f"SELECT count(*), count(*) FILTER ({bad} > 0), sum({bad}), sum({bad} + negative) FROM tested "
-            f"JOIN people USING (r) WHERE {bad} + negative > 0 AND {condition}"
+            f"JOIN people USING (r) WHERE {condition}"
         )[0]
         yield described(
             measure=measure, label=label, family="dosage", group=group, stratum=stratum, statistic="rate", n=n,
-            value=100 * int(positive) / int(valid) if n else None, unit="of 100 tests", counts=(having, n - having),
+            value=100 * int(positive) / int(valid) if valid else None, unit="of 100 tests", counts=(having, n - having),
         )  # fmt: skip

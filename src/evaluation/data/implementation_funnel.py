@@ -29,10 +29,10 @@ def funnel(case: Described, asked: Funnel) -> Iterator[Row]:
 
 def _referred(case: Described, asked: Funnel) -> None:
     """Make the table `way` of the first step, and `referral` of what each person's first referral says."""
-    sql, steps = case.sql, asked.steps
+    sql, steps, source = case.sql, asked.steps, case.case.tables[asked.table]
     last = case.last(asked.table, asked.lag)
     own = [(i, s) for i, s in enumerate(steps) if not s.table]
-    more = [f"{sql.met(s.where)} AS m{i}" for i, s in own if s.where]
+    more = [f"{sql.met(source, s.where)} AS m{i}" for i, s in own if s.where]
     more += [
         f"CASE WHEN {sql.day(s.date)} <= {case.last(asked.table)} THEN {sql.day(s.date)} END AS t{i}"
         for i, s in own if s.date and i

@@ -6,7 +6,7 @@ same rows tell how many were dropped for a missing value, so that the data are s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evaluation.data.cohort import CohortRows
 from evaluation.data.engine import quoted
@@ -44,7 +44,7 @@ def risk_sets(cohort: Cohort) -> tuple[CohortRows, tuple[FlowStep, ...]]:
     keys = [np.ma.getdata(found[k])[kept] for k in ("w", "code", "a", "e", "t") if k in found]
     order = kept[np.lexsort(keys)]
 
-    def column(name: str) -> np.ndarray:  # type: ignore[type-arg]
+    def column(name: str) -> Any:
         return np.asarray(np.ma.getdata(found[name])[order])
 
     rows = CohortRows(

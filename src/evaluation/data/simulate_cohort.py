@@ -224,7 +224,8 @@ def cohort_columns(study: Study, effect: float, plan: Simulation, generator: np.
 
     design = cast("CohortDesign", study.design)
     check_estimand(study.primary.estimator)
-    covariates = draw(list(dict.fromkeys([*design.covariates, *study.subgroups])), plan.size, generator)
+    names = dict.fromkeys([*design.covariates, *(d.column for d in study.subgroups)])
+    covariates = draw(list(names), plan.size, generator)
     score = np.broadcast_to(risk_score(covariates, RISK_SPREAD), plan.size)
     baseline = BASELINE if plan.baseline is None else plan.baseline
     truth = potential(score, effect, baseline, hazard=study.primary.estimator in HAZARD_RATIO)

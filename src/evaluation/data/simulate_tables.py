@@ -16,9 +16,9 @@ from evaluation.data.parquet import Pieces
 from evaluation.data.simulate_cohort import BASELINE, HAZARD_RATIO, RISK_SPREAD, check_estimand
 from evaluation.data.simulate_tables_chunk import Chunk, chunk_of
 from evaluation.data.simulate_tables_days import DAYS
+from evaluation.data.simulate_tables_draw import draw_people
 from evaluation.data.simulate_tables_layout import DEATHS, Layout
 from evaluation.data.simulate_tables_offences import chance_and_delay, mix, share_counted
-from evaluation.data.simulate_tables_people import draw_people
 from evaluation.data.simulate_tables_risk import FRAILTY, Course, Planted, plant
 from evaluation.data.simulate_tables_rows import Column, Rows, dates, filled, labels
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 CHUNK = 50_000  # people
 IDS = {"justice_events": "event_id", "program_episodes": "episode_id"}
-DEATH_RISK = 0.03  # of each competing event, by the longest window
+DEATH_RISK = 0.09  # of each competing event, by the longest window: many who use opioids die young
 
 
 @dataclass(frozen=True)

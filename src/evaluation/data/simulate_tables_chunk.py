@@ -67,7 +67,7 @@ class Maker:
     @property
     def level(self) -> Floats:
         """Each person's level of the primary outcome in their arm, frailty and all (n,)."""
-        return np.exp(self.planted.log_levels(self.people.score, self.arm)) * self.people.frailty
+        return np.exp(self.planted.log_levels(self.people.score, self.arm.astype(np.float64))) * self.people.frailty
 
     def _window(self) -> Integers:
         return np.maximum(self.layout.window_days(self.people.index), 1)

@@ -41,7 +41,7 @@ class Edges:
     index: Integers  # of these people
     made: dict[str, list[Rows]] = field(default_factory=dict)
 
-    def _add(self, table: str, case: int, *, code: str = "35A", **days: int) -> None:
+    def _add(self, table: str, case: int, days: dict[str, int], code: str = "35A") -> None:
         columns = {name: dates([day]) for name, day in days.items()}
         if table == JUSTICE:
             words = {"event_type": "arrest", "offence_code": code, "offence_level": "felony", "reason": "new_crime",
@@ -53,17 +53,17 @@ class Edges:
     def arrest(self, case: int, day: int, offence: int | None = None, code: str = "35A") -> None:
         """An arrest for a drug felony, committed on the day itself where nothing else is said."""
         told = day if offence is None else offence
-        self._add(JUSTICE, case, code=code, event_date=day, offence_date=told, arrest_date=day,
-                  filing_date=MISSING, disposition_date=MISSING)  # fmt: skip
+        known = {"event_date": day, "offence_date": told, "arrest_date": day}
+        self._add(JUSTICE, case, {**known, "filing_date": MISSING, "disposition_date": MISSING}, code)
 
     def death(self, case: int, day: int) -> None:
         """A death."""
-        self._add(DEATHS, case, death_date=day)
+        self._add(DEATHS, case, {"death_date": day})
 
     def stay(self, case: int, start: int, end: int) -> None:
         """A stay in custody."""
         at = self.layout.stays
-        self._add(self.layout.custody, case, **{at.start: start, at.end: end})
+        self._add(self.layout.custody, case, {at.start: start, at.end: end})
 
 
 def index_dates(layout: Layout, drawn: Integers) -> Integers:

@@ -80,8 +80,10 @@ class Layout:
         asked = self.study.implementation
         if asked is None:
             return []
-        measures = [(p.table, p) for p in (*asked.dosage, *asked.fidelity, *asked.tests)]
-        return [*measures, *((s.table or self.referrals, s) for s in (asked.funnel.steps if asked.funnel else []))]
+        found: list[tuple[str, Dose | Standard | Tests | Step]] = [(d.table, d) for d in asked.dosage]
+        found += [(f.table, f) for f in asked.fidelity]
+        found += [(t.table, t) for t in asked.tests]
+        return found + [(s.table or self.referrals, s) for s in (asked.funnel.steps if asked.funnel else [])]
 
     @property
     def referrals(self) -> str:

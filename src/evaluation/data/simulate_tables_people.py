@@ -9,8 +9,7 @@ import numpy as np
 
 from evaluation.data.simulate_covariates import draw, shape
 from evaluation.data.simulate_tables_days import before, months_on
-from evaluation.data.simulate_tables_edges import CASES, index_dates
-from evaluation.data.simulate_tables_layout import DEATHS, JUSTICE, PERSONS, Layout
+from evaluation.data.simulate_tables_layout import JUSTICE, Layout
 from evaluation.data.simulate_tables_offences import CRIMES, drawn
 from evaluation.data.simulate_tables_rows import MISSING, Column, Rows, dates, filled, labels, matches, numbers
 
@@ -19,15 +18,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evaluation.study.cohort_building import Characteristic, Rule
+    from evaluation.study.cohort_building import Characteristic
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-GONE = 0.008  # of the people: their index event is dated after their death
-BREAKS = 0.02  # of the people, each rule of the study
-OLDER = 0.8  # arrests of someone at mean risk in the three years before anything looks
-LOST = 0.02  # of the values of every third characteristic that is recorded once a person
 OPPOSITE = {"female": "male", "male": "female", "yes": "no", "no": "yes"}
 
 
@@ -110,7 +105,7 @@ def _recorded(one: Characteristic, values: Integers, index: Integers, generator:
     return numbers(np.where(values == 1, first, max(float(v) for v in listed) + 1))
 
 
-def _earlier(
+def earlier(
     table: str, date: str, where: Mapping[str, Any], person: Integers, day: Integers, generator: np.random.Generator
 ) -> Rows:
     """Rows of a table of events on these days, before the index date."""
@@ -147,7 +142,7 @@ def _past(people: People, number: Integers, within: Any, generator: np.random.Ge
     return person, first + (generator.random(len(person)) * (index - first)).astype(np.int64)
 
 
-def _characteristics(layout: Layout, people: People, generator: np.random.Generator) -> dict[str, str]:
+def characterised(layout: Layout, people: People, generator: np.random.Generator) -> dict[str, str]:
     """Give everyone the characteristics that the study asks for; their aliases by name."""
     wanted = layout.design.characteristics
     aliases = {name: _alias(i, name, one) for i, (name, one) in enumerate(wanted.items())}
@@ -157,7 +152,7 @@ def _characteristics(layout: Layout, people: People, generator: np.random.Genera
         if one.date:
             number = value if one.measure == "count" else value * (1 + generator.integers(0, 2, people.size))
             person, day = _past(people, number, one.within, generator)
-            found = _earlier(one.table or "", one.date, one.where, person, day, generator)
+            found = earlier(one.table or "", one.date, one.where, person, day, generator)
             people.rows.setdefault(one.table or "", []).append(found)
         else:
             column = one.age_from or one.column or name
@@ -186,145 +181,7 @@ def _measured(one: Characteristic, people: People) -> Floats:
     place = people.index_row if one.table is None else people.once[one.table]
     column = place[one.age_from or one.column or ""]
     if one.age_from:
-        return np.floor((people.index - column.values) / 365.2425)
+        return np.asarray(np.floor((people.index - column.values) / 365.2425))
     if one.equals is not None:
         return matches(Rows(people.index, {"c": column}), {"c": one.equals}).astype(np.float64)
-    return column.values.astype(np.float64)
-
-
-# --------------------------------------------------------------------------- rules
-
-
-def _unlike(value: Any, size: int) -> Column:
-    """A column that holds something else."""
-    first = value[0] if isinstance(value, list) else value
-    if isinstance(first, bool):
-        return Column(np.full(size, 1 - int(first)), "flag")
-    if isinstance(first, str):
-        return labels(np.zeros(size), [OPPOSITE.get(first, "other")])
-    return numbers(np.full(size, max(float(v) for v in (value if isinstance(value, list) else [value])) + 1))
-
-
-def _either(flags: NDArray[np.bool_], one: Column, other: Column) -> Column:
-    """One column's values where `flags`, the other's elsewhere."""
-    levels = tuple(dict.fromkeys([*one.levels, *other.levels]))
-    if one.kind != "label":
-        return Column(np.where(flags, one.values, other.values), one.kind)
-    first, second = (np.array([levels.index(v) for v in c.levels])[c.values] for c in (one, other))
-    return labels(np.where(flags, first, second), levels)
-
-
-def _rules(layout: Layout, people: People, generator: np.random.Generator) -> None:
-    """See that nobody breaks a rule of the study but a few drawn for it."""
-    design = layout.design
-    for rule, keep in [*((r, True) for r in design.include), *((r, False) for r in design.exclude)]:
-        breaks = generator.random(people.size) < BREAKS
-        breaks[people.size - people.special :] = False
-        people.broken |= breaks
-        held = ~breaks if keep else breaks  # who shall meet the rule's condition
-        if rule.date or rule.table == JUSTICE:
-            _of_events(people, rule, held, generator)
-        else:
-            place = people.index_row if rule.table is None else people.once.setdefault(rule.table, {})
-            for name, value in rule.where.items():
-                yes, no = filled(value, people.size, generator), _unlike(value, people.size)
-                was = place.get(name, no)
-                known = was.values != MISSING
-                safe = known & ~matches(Rows(people.index, {"c": was}), {"c": value})
-                place[name] = _either(held, yes, _either(safe, was, no))
-
-
-def _of_events(people: People, rule: Rule, held: NDArray[np.bool_], generator: np.random.Generator) -> None:
-    """Those who shall meet a condition have a row that does; rows of the others that do are taken away."""
-    table, date = rule.table or "", rule.date or "event_date"
-    start = before(people.index, rule.within)
-    since = np.full(people.size, MISSING + 1) if rule.within is None else start
-    met = np.zeros(people.size, bool)
-    parts = people.rows.get(table, [])
-    for i, rows in enumerate(parts):
-        day = rows.day(date)
-        inside = matches(rows, rule.where) & (day >= since[rows.person]) & (day < people.index[rows.person])
-        parts[i] = rows.picked(~(inside & ~held[rows.person]))
-        met |= np.bincount(rows.person[inside], minlength=people.size) > 0
-    lacking = np.flatnonzero(held & ~met)
-    length = people.index[lacking] - start[lacking]
-    day = start[lacking] + (generator.random(len(lacking)) * length).astype(np.int64)
-    parts.append(_earlier(table, date, rule.where, lacking, day, generator))
-    people.rows[table] = parts
-
-
-# --------------------------------------------------------------------------- all together
-
-
-def _older(layout: Layout, people: People, generator: np.random.Generator) -> None:
-    """Arrests further back than any characteristic or rule looks: frailty shows in them as it does later."""
-    design = layout.design
-    lookers = [*design.characteristics.values(), *design.include, *design.exclude]
-    here = [one for one in lookers if one.table == JUSTICE]
-    if JUSTICE not in layout.tables or any(one.within is None for one in here):
-        return
-    starts = [before(people.index, one.within) for one in here]
-    oldest = np.minimum.reduce([people.index - 365, *starts]) - 1
-    number = generator.poisson(OLDER * people.frailty * np.exp(0.5 * people.score))
-    person = np.repeat(np.arange(people.size), number)
-    day = oldest[person] - generator.integers(0, 1095, len(person))
-    people.rows.setdefault(JUSTICE, []).append(Rows(person, arrests(day, generator)))
-
-
-def _demography(layout: Layout, people: People, generator: np.random.Generator) -> None:
-    """Columns that the dictionary's table of people has, where the study asks for nothing else in them."""
-    if PERSONS not in layout.tables:
-        return
-    place, size = people.once.setdefault(PERSONS, {}), people.size
-    place.setdefault("birth_date", dates(people.index - generator.integers(18 * 365, 60 * 365, size)))
-    place.setdefault("sex", labels((generator.random(size) < 0.75).astype(int), ["female", "male"]))
-    place.setdefault("race_ethnicity", labels(generator.integers(0, 4, size), ["white", "black", "hispanic", "other"]))
-
-
-def _index_arrests(layout: Layout, people: People, generator: np.random.Generator) -> None:
-    """The arrest that brought each person here: charged before the index date, and decided, for many, after it."""
-    from evaluation.data.simulate_tables_events import court_rows
-
-    if JUSTICE in layout.tables:
-        day = people.index - generator.integers(10, 61, people.size)
-        first = Rows(np.arange(people.size), arrests(day, generator))
-        people.rows.setdefault(JUSTICE, []).extend([first, *court_rows(layout, first, generator)])
-
-
-def _lose(layout: Layout, people: People, generator: np.random.Generator) -> None:
-    """Values of every third characteristic recorded once a person are not known of a few."""
-    recorded = [(n, c) for n, c in layout.design.characteristics.items() if c.date is None and c.table is not None]
-    for _, one in recorded[2::3]:
-        place, column = people.once[one.table or ""], one.age_from or one.column or ""
-        lost = generator.random(people.size) < LOST
-        place[column] = Column(np.where(lost, MISSING, place[column].values), place[column].kind, place[column].levels)
-
-
-def draw_people(
-    layout: Layout, size: int, scale: Scale | None, spread: float, frailty: float, generator: np.random.Generator,
-    *, with_edges: bool,
-) -> tuple[People, Scale]:  # fmt: skip
-    """People with their past. `scale` is that of the first chunk; None makes this one the first.
-
-    `spread` is the standard deviation of risk scores, `frailty` the shape of the gamma frailties (inf: none).
-    With edges, the last people are those of the edge cases, whose index dates are chosen.
-    """
-    first, last = layout.span()
-    index = generator.integers(first, last, size, endpoint=True)
-    special = len(CASES) if with_edges and size >= len(CASES) else 0
-    if special:
-        index[-special:] = index_dates(layout, index[-special:])
-    gone = (generator.random(size) < GONE) & (DEATHS in layout.tables)
-    frail = np.ones(size) if np.isinf(frailty) else generator.gamma(frailty, 1 / frailty, size)
-    gone[size - special :] = False
-    people = People(index, np.zeros(size), gone.copy(), frail, gone, special)
-    aliases = _characteristics(layout, people, generator)
-    _index_arrests(layout, people, generator)
-    _demography(layout, people, generator)
-    _rules(layout, people, generator)
-    values = measured(layout, people, aliases)
-    scale = scale or Scale.by(values, spread)
-    people.score = np.broadcast_to(scale.score(values), size).copy()
-    _older(layout, people, generator)
-    _lose(layout, people, generator)
-    return people, scale
+    return np.asarray(column.values, np.float64)

@@ -61,7 +61,7 @@ class Course:
             middle = (low + high) / 2
             under = self.incidence(middle, competing) < risk
             low, high = np.where(under, middle, low), np.where(under, high, middle)
-        return (low + high) / 2
+        return np.asarray((low + high) / 2)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Planted:
 
 def competing_rate(score: Floats, rate: float) -> Floats:
     """Rates of competing events a day: people at higher risk of arrest die sooner too."""
-    return rate * np.exp(0.3 * score)
+    return np.asarray(rate * np.exp(0.3 * score))
 
 
 def plant(score: Floats, effect: float, baseline: float, course: Course, rate: float, *, hazard: bool) -> Planted:

@@ -63,7 +63,7 @@ class Column:
             return pa.array(plain.astype(np.int64)).cast(pa.string())
         if self.kind == "person":
             first = int(plain.min(initial=0))
-            names = pc.binary_join_element_wise(  # type: ignore[attr-defined]
+            names = pc.binary_join_element_wise(
                 "P",
                 pc.utf8_lpad(pa.array(np.arange(first, int(plain.max(initial=0)) + 1)).cast(pa.string()), 8, "0"),
                 "",

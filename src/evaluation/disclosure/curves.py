@@ -35,6 +35,7 @@ class _Gone:
     events: int
     without: int  # censored, or after another event
     at_risk: int
+    censored: int = 0
 
     def since(self, before: _Gone) -> tuple[int, int]:
         """Those who left since an earlier time."""
@@ -54,12 +55,12 @@ class _Curve:
         self.times = [r["time"] for r in rows]
         self.competing = str(rows[0]["quantity"]).partition(":")[2]
         self.start = _Gone(0, 0, rows[0]["n_risk"])
-        events = 0
+        events = censored = 0
         self.gone = []
         for row, after in zip(rows, [*(r["n_risk"] for r in rows[1:]), None], strict=True):
-            events += row["n_event"]
+            events, censored = events + row["n_event"], censored + row["n_censor"]
             left = row["n_risk"] - row["n_event"] - row["n_censor"] if after is None else after
-            self.gone.append(_Gone(events, self.start.at_risk - left - events, left))
+            self.gone.append(_Gone(events, self.start.at_risk - left - events, left, censored))
 
     def by(self, time: float) -> _Gone:
         """Who has left by a time."""
@@ -70,33 +71,59 @@ class _Curve:
         """Who left from one time, or from the start, to another."""
         return self.by(time).since(self.start if before is None else self.by(before))
 
-    def points(self, steps: Sequence[float]) -> list[Row]:
-        """The curve at its steps; each with the number at risk right after the step before."""
+    def around(self, before: float | None, time: float) -> tuple[_Gone, ...]:
+        """Who had left before the one time between two steps at which events were; nothing where there are several.
+
+        There the curve's jump tells how many were at risk.
+        """
+        first = 0 if before is None else bisect_right(self.times, before)
+        events = [k for k in range(first, bisect_right(self.times, time)) if self.rows[k]["n_event"]]
+        if len(events) != 1:
+            return ()
+        return (self.gone[events[0] - 1] if events[0] else self.start,)
+
+    def points(self, steps: Sequence[float], *, bare: bool) -> list[Row]:
+        """The curve at its steps; each with the number at risk right after the step before, unless `bare`."""
         out, at_risk = [_origin(self.rows[0])], self.start.at_risk
         for before, time in _spans(steps):
             row = self.rows[max(0, bisect_right(self.times, time) - 1)]
             events, without = self.since(before, time)
-            out.append({**row, "time": time, "n_risk": at_risk, "n_event": events, "n_censor": without})
+            left = {"n_risk": None, "n_censor": None} if bare else {"n_risk": at_risk, "n_censor": without}
+            out.append({**row, "time": time, "n_event": events, **left})
             at_risk = self.by(time).at_risk
         return out
 
 
-def _safe(curves: Sequence[_Curve], before: float | None, time: float, profile: Profile) -> bool:
-    """Whether all curves may step from one time to another: nobody few leaves, and nobody few remains."""
+def _safe(curves: Sequence[_Curve], before: float | None, time: float, profile: Profile, *, bare: bool) -> bool:
+    """Whether all curves may step from one time to another: nobody few leaves, and nobody few remains.
+
+    `bare`: only numbers with the event are to be shown. Few with a competing event may then leave, who do not change an
+    incidence, but not few who are censored: the curve's next step would tell them.
+    """
     for curve in curves:
         events, without = curve.since(before, time)
-        counts = (events, without or None, curve.by(time).at_risk or None)
-        if any(profile.hides(n) for n in counts):
+        now, then = curve.by(time), curve.start if before is None else curve.by(before)
+        left = [curve.start.at_risk - now.events, now.censored - then.censored] if bare else [without, now.at_risk]
+        for between in curve.around(before, time):
+            left += [between.censored - then.censored, now.censored - between.censored] if bare else []
+            left += [] if bare else [between.without - then.without, now.without - between.without]
+        if any(profile.hides(n) for n in (events, *(n or None for n in left))):
             return False
     return True
 
 
-def _moved(curves: Sequence[_Curve], before: float | None, time: float) -> bool:
-    """Whether anybody leaves any curve from one time to another."""
-    return any(any(c.since(before, time)) for c in curves)
+def _moved(curves: Sequence[_Curve], before: float | None, time: float, *, bare: bool) -> bool:
+    """Whether anybody leaves any curve from one time to another; with the event or censored, where they are `bare`."""
+    for curve in curves:
+        now, then = curve.by(time), curve.start if before is None else curve.by(before)
+        if now.events > then.events or (now.censored > then.censored if bare else now.at_risk < then.at_risk):
+            return True
+    return False
 
 
-def _steps(curves: Sequence[_Curve], profile: Profile, windows: Sequence[float]) -> tuple[list[float], set[float]]:
+def _steps(
+    curves: Sequence[_Curve], profile: Profile, windows: Sequence[float], *, bare: bool
+) -> tuple[list[float], set[float]]:
     """Times at which all curves step, and the windows at which they cannot.
 
     Points up to a window are merged so that a step stands at its end. What is left at the end and may not be shown is
@@ -111,21 +138,28 @@ def _steps(curves: Sequence[_Curve], profile: Profile, windows: Sequence[float])
         first = len(steps)
         for time in times[start:end]:
             last = steps[-1] if steps else None
-            if _moved(curves, last, time) and _safe(curves, last, time, profile):
+            if _moved(curves, last, time, bare=bare) and _safe(curves, last, time, profile, bare=bare):
                 steps.append(time)
-        if times[start:end] and not _ended(curves, steps, first, times[end - 1], profile) and window != float("inf"):
+        ended = start == end or _ended(curves, steps, (first, times[end - 1]), profile, bare=bare)
+        if not ended and window != float("inf"):
             unsafe.add(window)
         start = end
     return steps, unsafe
 
 
-def _ended(curves: Sequence[_Curve], steps: list[float], first: int, end: float, profile: Profile) -> bool:
-    """Make the last step stand at `end`, taking steps back to `first` as needed; False where that cannot be."""
+def _ended(
+    curves: Sequence[_Curve], steps: list[float], stretch: tuple[int, float], profile: Profile, *, bare: bool
+) -> bool:
+    """Make the last step stand at the end of a stretch, taking its steps back as needed; False where that cannot be.
+
+    `stretch` is the number of steps before it, and its end.
+    """
+    first, end = stretch
     while True:
         last = steps[-1] if steps else None
-        if not _moved(curves, last, end):
+        if not _moved(curves, last, end, bare=bare):
             return True
-        if _safe(curves, last, end, profile):
+        if _safe(curves, last, end, profile, bare=bare):
             steps.append(end)
             return True
         if len(steps) <= first:
@@ -133,11 +167,12 @@ def _ended(curves: Sequence[_Curve], steps: list[float], first: int, end: float,
         steps.pop()
 
 
-def _near(one: _Curve, other: _Curve, steps: Sequence[float], profile: Profile) -> bool:
+def _near(one: _Curve, other: _Curve, steps: Sequence[float], profile: Profile, *, bare: bool) -> bool:
     """Whether at some step two curves differ by few who have left, or who are at risk."""
     for time in (0.0, *steps):
         a, b = one.by(time), other.by(time)
-        pairs = ((a.events, b.events), (a.at_risk, b.at_risk), (one.start.at_risk, other.start.at_risk))
+        pairs = [(a.events, b.events), (one.start.at_risk, other.start.at_risk)]
+        pairs += [] if bare else [(a.at_risk, b.at_risk)]
         if any(profile.hides(abs(x - y) or None) for x, y in pairs):
             return True
     return False
@@ -149,41 +184,55 @@ def _thin(
     """The curves of one outcome and group, by analysis, and the windows at which they cannot step.
 
     The first analysis decides where the steps stand. The curves of another are left out where they cannot take the same
-    steps, or differ from the first by few people; so are those of competing events.
+    steps, or differ from the first by few people; so are those of competing events. Where few have
+    a competing event, so that the curves could not step at a window, they step and tell no numbers at risk.
     """
     first, *others = analyses
     leading = [c for c in first if not c.competing] or list(first)
     if any(profile.hides(c.start.at_risk) for c in leading):
         return [], set(windows)
-    steps, unsafe = _steps(leading, profile, windows)
+    steps, unsafe = _steps(leading, profile, windows, bare=False)
+    bare = False
+    if unsafe:
+        fewer = _steps(leading, profile, windows, bare=True)
+        bare = len(fewer[1]) < len(unsafe)
+        steps, unsafe = fewer if bare else (steps, unsafe)
     kept = list(leading)
     for curves in others:
         main = [c for c in curves if not c.competing]
-        if _fit(main, steps, profile) and not any(_near(c, leading[0], steps, profile) for c in main):
-            kept += main
+        near = any(_near(c, leading[0], steps, profile, bare=bare) for c in main)
+        kept += main if not near and _fit(main, steps, profile, bare=bare) else []
+    points = [p for c in kept for p in c.points(steps, bare=bare)]
     for curves in analyses:
         followed = [c for c in curves if not c.competing and c in kept]
-        kept += _competing(followed, [c for c in curves if c.competing], steps, profile) if followed else []
-    return [p for c in kept for p in c.points(steps)], unsafe
+        rivals = [c for c in curves if c.competing and c not in kept]
+        if followed and bare:
+            points += [p for c in rivals for p in _alone(c, profile)]
+        elif followed:
+            points += [p for c in _competing(followed[0], rivals, steps, profile) for p in c.points(steps, bare=False)]
+    return points, unsafe
 
 
-def _fit(curves: Sequence[_Curve], steps: Sequence[float], profile: Profile) -> bool:
+def _fit(curves: Sequence[_Curve], steps: Sequence[float], profile: Profile, *, bare: bool) -> bool:
     """Whether curves may take these steps."""
     if any(profile.hides(c.start.at_risk) for c in curves):
         return False
-    return all(_safe(curves, a, b, profile) for a, b in _spans(steps))
+    return all(_safe(curves, a, b, profile, bare=bare) for a, b in _spans(steps))
 
 
-def _competing(
-    main: Sequence[_Curve], others: Sequence[_Curve], steps: Sequence[float], profile: Profile
-) -> list[_Curve]:
+def _alone(curve: _Curve, profile: Profile) -> list[Row]:
+    """The curve of a competing event at steps of its own, without numbers at risk."""
+    return curve.points(_steps([curve], profile, [], bare=True)[0], bare=True)
+
+
+def _competing(main: _Curve, others: Sequence[_Curve], steps: Sequence[float], profile: Profile) -> list[_Curve]:
     """Curves of competing events that may be shown beside the main one: few have the event, or leave without any."""
     kept: list[_Curve] = []
     for curve in others:
-        if curve in main or not _fit([curve], steps, profile):
+        if not _fit([curve], steps, profile, bare=False):
             continue
         told = [*kept, curve]
-        left = [main[0].since(a, b)[1] - sum(c.since(a, b)[0] for c in told) for a, b in _spans(steps)]
+        left = [main.since(a, b)[1] - sum(c.since(a, b)[0] for c in told) for a, b in _spans(steps)]
         if not any(profile.hides(n or None) for n in left):
             kept.append(curve)
     return kept

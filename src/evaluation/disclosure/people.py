@@ -136,13 +136,13 @@ def subgroups(rows: list[Row], profile: Profile, full: list[Row], shown: list[Ro
     tells those that are not, and what is hidden of everyone is hidden of every group. A test of difference goes where
     a group of its characteristic is hidden, and adjusted p-values where any of their family is.
     """
-    gone = {(r["outcome"], r["time"]) for r in shown if r["status"] == "suppressed"}
+    gone = {_family(r) for r in shown if r["status"] == "suppressed"}
     by_name = {c: _hidden_levels([r for r in rows if r["covariate"] == c], profile, full)
                for c in dict.fromkeys(r["covariate"] for r in rows)}  # fmt: skip
     close = _close_in_time(rows, profile)
 
     def hidden(row: Row) -> bool:
-        told = (row["outcome"], row["time"]) in gone or (_family(row), row["covariate"]) in close
+        told = _family(row) in gone or (_family(row), row["covariate"]) in close
         return told or row["level"] in by_name[row["covariate"]]
 
     untested = {(_family(r), r["covariate"]) for r in rows if hidden(r)}

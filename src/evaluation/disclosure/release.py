@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from evaluation.disclosure import counts
 from evaluation.disclosure import people as cohorts
 from evaluation.disclosure import tables as rules
 from evaluation.disclosure.curves import coarsened
@@ -77,11 +78,11 @@ def _changed(before: list[Row], after: list[Row]) -> int:
 
 def _suppress(done: Released, full: Tables, profile: Profile, people: bool) -> None:
     rows = done.tables
-    rows["series"] = rules.series(rows["series"], profile, people)
+    rows["series"] = counts.series(rows["series"], profile, people)
     if people:
         _protect_people(rows, profile)
     else:
-        rows.update(rules.of_places(rows, profile))
+        rows.update(counts.of_places(rows, profile))
     merged = ("curve", "overlap")  # points and bins are put together: fewer rows leave than came
     done.n_suppressed = {n: _changed(full.get(n, []), rows[n]) for n in rows if n not in merged}
     done.n_suppressed |= {n: max(0, len(full.get(n, [])) - len(rows.get(n, []))) for n in merged}
@@ -91,10 +92,10 @@ def _suppress(done: Released, full: Tables, profile: Profile, people: bool) -> N
 
 def _sizes_kept(rows: dict[str, list[Row]], profile: Profile, primary: str) -> tuple[str, ...] | None:
     """The analyses whose numbers of people may stay where another's would tell a small difference; None = all."""
-    if not (rules.drops_hidden(rows["flow"], profile) or rules.close_sizes(rows["estimates"], profile)):
+    if not (counts.drops_hidden(rows["flow"], profile) or rules.close_sizes(rows["estimates"], profile)):
         return None
     own = [r for r in rows["estimates"] if r["analysis"] == primary]
-    tells = rules.sizes_tell(rows["flow"], profile, primary) or rules.close_sizes(own, profile)
+    tells = counts.sizes_tell(rows["flow"], profile, primary) or rules.close_sizes(own, profile)
     return () if tells else (primary,)
 
 
@@ -119,8 +120,8 @@ def _protect_people(rows: dict[str, list[Row]], profile: Profile) -> None:
         for name in ("estimates", "event_study", "inference"):
             rows[name] = rules.without_sizes(rows[name], keep)
         rows["diagnostics"] = rules.without_counting(rows["diagnostics"], keep)
-    rows["flow"] = rules.flow(rows["flow"], profile, primary)
-    rows["baseline"] = rules.baseline(rows["baseline"], profile)
+    rows["flow"] = counts.flow(rows["flow"], profile, primary)
+    rows["baseline"] = counts.baseline(rows["baseline"], profile)
     shown = [r for r in rows["estimates"] if r["status"] == "ok"]
     rows["balance"] = cohorts.balance(rows.get("balance", []), rows["baseline"], profile, keep)
     rows["overlap"] = cohorts.overlap(rows.get("overlap", []), profile, keep)
@@ -128,4 +129,4 @@ def _protect_people(rows: dict[str, list[Row]], profile: Profile) -> None:
     rows["diagnostics"] = rules.of_lost(rows["diagnostics"], rows["attrition"])
     rows["subgroups"] = cohorts.subgroups(rows.get("subgroups", []), profile, full, rows["estimates"])
     rows["implementation"] = implementation(rows.get("implementation", []), profile, shown)
-    rows["data_quality"] = rules.data_quality(rows["data_quality"])
+    rows["data_quality"] = counts.data_quality(rows["data_quality"])

@@ -51,8 +51,7 @@ class RiskSets:
     @cached_property
     def after(self) -> Floats:
         """Share without any event right after each time (K,)."""
-        found: Floats = np.cumprod(1 - _ratio(self.events, self.at_risk))
-        return found
+        return np.asarray(np.cumprod(1 - _ratio(self.events, self.at_risk)), np.float64)
 
     @property
     def before(self) -> Floats:
@@ -96,7 +95,7 @@ def risk_sets(
     """Count rows (n,), each standing for `people` who weigh `weight` together, by place and fate (0 … causes)."""
     k, cell = len(times), fate * len(times) + place
     size = (1 + causes) * k
-    left = np.bincount(cell, weight, size).reshape(1 + causes, k)
+    left = np.asarray(np.bincount(cell, weight, size), np.float64).reshape(1 + causes, k)
     counted = np.bincount(cell, people, size).astype(np.int64).reshape(1 + causes, k)
     return RiskSets(times, left.sum(axis=0)[::-1].cumsum()[::-1], left, counted)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 POINTS = 5000  # of a curve in the results; more cannot be seen in a figure
 POINTS_UNITS = 400  # where every point needs a pass over all people
-GRID = 200  # times over which the largest error is sought
+GRID = 100  # times over which the largest error is sought
 GRID_CELLS = int(2e7)  # units times grid points that are held at once
 DRAWS = 10_000
 FIRST_SHARE = 20  # the band begins when one in so many of the arm's events has happened

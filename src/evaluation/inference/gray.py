@@ -60,7 +60,7 @@ def _arm(sets: RiskSets, cause: int, times: Floats) -> _Arm:
     inside = sets.events > 0
     cases[mine[inside]] = sets.people_left[cause][inside]
     others[mine[inside]] = sets.people_left[1:].sum(axis=0)[inside] - sets.people_left[cause][inside]
-    after = np.cumprod(1 - _ratio(cases + others, at_risk))
+    after = np.asarray(np.cumprod(1 - _ratio(cases + others, at_risk)), np.float64)
     before = np.concatenate([[1.0], after[:-1]])
     incidence = np.cumsum(before * _ratio(cases, at_risk))
     return _Arm(at_risk, cases, others, before, after, np.concatenate([[0.0], incidence[:-1]]))

@@ -1,7 +1,7 @@
-"""Life tables, Kaplan–Meier curves with Greenwood's variance, and the log-rank test, from counts.
+"""Life tables, bands around shares without an event, and the log-rank test, from counts.
 
-Sources: Kaplan & Meier (1958); Greenwood (1926); Kalbfleisch & Prentice (1980) for the log-log interval;
-Mantel (1966) and Peto & Peto (1972) for the log-rank test.
+Sources: Kalbfleisch & Prentice (1980) for the log-log interval; Mantel (1966) and Peto & Peto (1972) for the log-rank
+test.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from evaluation.inference.intervals import chi_squared_p, critical_value
+from evaluation.inference.intervals import chi_squared_p
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,40 +33,6 @@ class LifeTable:
     n_censor: Integers
 
 
-@dataclass(frozen=True)
-class Curve:
-    """Survival after each time (K,). `std_error`, `low` and `high` are NaN where Greenwood's formula has no value."""
-
-    table: LifeTable
-    survival: Floats
-    std_error: Floats
-    low: Floats
-    high: Floats
-
-    def at(self, time: float) -> int | None:
-        """Index of the last point at or before `time`; None beyond the last observed time."""
-        import numpy as np
-
-        if time > self.table.time[-1]:
-            return None
-        return int(np.searchsorted(self.table.time, time, side="right")) - 1
-
-    def thinned(self, most: int) -> Curve:
-        """The curve at `most` points at most, evenly picked; events and censored count since the point before."""
-        import numpy as np
-
-        n = len(self.table.time)
-        if n <= most:
-            return self
-        kept = np.unique(np.linspace(0, n - 1, most).round().astype(np.int64))
-        first = np.concatenate([[0], kept[:-1] + 1])
-        table = LifeTable(
-            self.table.time[kept], self.table.n_risk[kept], np.add.reduceat(self.table.n_event, first),
-            np.add.reduceat(self.table.n_censor, first),
-        )  # fmt: skip
-        return Curve(table, self.survival[kept], self.std_error[kept], self.low[kept], self.high[kept])
-
-
 def life_table(time: Floats, event: Integers, people: Integers) -> LifeTable:
     """Counts by distinct time, from rows (n,) that stand for `people` each; `event` 1 counts, all else is censored.
 
@@ -79,27 +45,6 @@ def life_table(time: Floats, event: Integers, people: Integers) -> LifeTable:
     leaving = np.bincount(place, people, len(times)).astype(np.int64)
     events = np.bincount(place, people * (event == 1), len(times)).astype(np.int64)
     return LifeTable(times, leaving[::-1].cumsum()[::-1], events, leaving - events)
-
-
-def kaplan_meier(table: LifeTable, level: float, conf_type: ConfType) -> Curve:
-    """The survival curve with pointwise intervals.
-
-    At time 0 without events the band is the point itself. Later, while nobody has had the event (S = 1), and
-    once everybody has (S = 0), Greenwood's variance says nothing: there the standard error and the band are NaN.
-    """
-    import numpy as np
-
-    at_risk, events = table.n_risk.astype(float), table.n_event.astype(float)
-    survival = np.cumprod(1 - events / at_risk)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        greenwood = np.cumsum(events / (at_risk * (at_risk - events)))  # variance of log S
-        known = (survival > 0) & (survival < 1)
-        std_error = np.where(known, survival * np.sqrt(greenwood), np.nan)
-        low, high = band(survival, np.sqrt(greenwood), critical_value(level), conf_type)
-    low, high = np.where(known, low, np.nan), np.where(known, high, np.nan)
-    if survival[0] == 1.0:
-        std_error[0], low[0], high[0] = 0.0, 1.0, 1.0
-    return Curve(table, survival, std_error, low, high)
 
 
 def band(survival: Floats, log_std_error: Floats, z: float, conf_type: ConfType) -> tuple[Floats, Floats]:

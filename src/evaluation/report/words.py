@@ -93,6 +93,10 @@ CONVENTIONS = {
     "risk_difference": "intervals of shares from the sandwich or binomial variance named below; normal distribution, "
     "with clusters or matched sets t.",
     "kaplan_meier": "Greenwood’s variance; the band on the scale named among the options.",
+    "cumulative_incidence": "variance of the Aalen–Johansen estimator by the infinitesimal jackknife, summed within "
+    "clusters where there are any; the band on the scale named among the options.",
+    "rmst": "variance of the area under the curve by the infinitesimal jackknife, summed within clusters where there "
+    "are any; normal distribution.",
     "cox": "variance from the partial likelihood, or the sandwich where clusters or robust errors are asked for; "
     "normal distribution.",
     "twfe": f"{CLUSTERED}; K counts the coefficient and the periods, unit effects nested in clusters are not counted; "
@@ -146,6 +150,11 @@ TERMS = {
     "rmst_treated": "Event-free time, program group",
     "rmst_control": "Event-free time, comparison group",
     "rmst_difference": "Difference in event-free time",
+    "rmst_ratio": "Ratio of event-free times",
+    "rmtl_treated": "Time lost, program group",
+    "rmtl_control": "Time lost, comparison group",
+    "rmtl_difference": "Difference in time lost",
+    "rmtl_ratio": "Ratio of times lost",
 }
 SCALES = {
     "level": "the outcome’s own units",
@@ -211,6 +220,8 @@ CHECKS = {
     "stack_window": "Window of the stacks",
     "event_times": "Periods since adoption",
     "competing_events": "Other events that end follow-up",
+    "gray_test": "Equality of the curves, with other events allowed for",
+    "days_gained": "Days without the outcome gained",
     "cells_missing": "Group and period without data",
     "periods_missing": "Periods without data",
     "donor_pool": "Comparison units to draw on",

@@ -15,10 +15,12 @@ from evaluation.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from evaluation.data.engine import Source
     from evaluation.study.models import Engine
+
+NANOSECONDS = 86_400 * 10**9  # of a day
 
 
 @contextmanager
@@ -30,7 +32,9 @@ def on_spark(settings: Engine, connection: DuckDBPyConnection, out: Path) -> Ite
     EvaluationError
         When Spark cannot be reached.
     """
-    spark = session(settings)
+    found = session(settings)
+    # A session of its own keeps the steps' names apart from the views of whoever runs this; Connect has one already.
+    spark = found if type(found).__module__.startswith("pyspark.sql.connect") else found.newSession()
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".steps-", dir=out.parent))
     try:
@@ -59,20 +63,16 @@ class SparkSteps(Steps):
             When Spark cannot read the files.
         """
         if source.files not in self.views:
-            name = f"{self._prefix}table{len(self.views)}"
+            name = f"table{len(self.views)}"
             reader = self.spark.read.option("mergeSchema", "true").option("basePath", common_folder(source.files))
             try:
-                reader.parquet(*source.files).createOrReplaceTempView(name)
+                _with_days(reader.parquet(*source.files), source).createOrReplaceTempView(name)
             except Exception as error:  # noqa: BLE001 - of Spark's many kinds
                 what = f"Spark cannot read it: {str(error).strip().splitlines()[0]}"
                 fix = "Every worker must reach the path; see docs/engines.md."
                 raise DataError(Problem(source.where, "data.tables", what, fix)) from None
             self.views[source.files] = name
         return self.views[source.files]
-
-    @property
-    def _prefix(self) -> str:
-        return self.folder.name.replace(".steps-", "steps_") + "_"
 
     def make(self, name: str, query: str) -> None:
         """Make the table `name` of a query's rows, as Parquet."""
@@ -119,3 +119,16 @@ class SparkSteps(Steps):
     def days(self, start: str, end: str) -> str:
         """SQL of the number of days from one day to another."""
         return f"datediff({end}, {start})"
+
+
+def _with_days(frame: DataFrame, source: Source) -> DataFrame:
+    """Moments to the nanosecond, which Spark reads as whole numbers, as days."""
+    from pyspark.sql.functions import expr
+
+    kinds = dict(frame.dtypes)
+    for column, kind in source.columns.items():
+        if kind == "TIMESTAMP_NS" and kinds.get(column) == "bigint":
+            named = "`" + column.replace("`", "``") + "`"
+            days = f"({named} - pmod({named}, {NANOSECONDS})) div {NANOSECONDS}"
+            frame = frame.withColumn(column, expr(f"date_add(DATE '1970-01-01', CAST({days} AS INT))"))
+    return frame
