@@ -25,6 +25,7 @@ from calibration import NOMINAL, Calibration, Found, all_draws, coverage_error, 
 
 ROOT = Path(__file__).parents[1]
 SIZES = (300, 1000, 3000)
+FEW_DRAWS = 100  # behind bands that hold whole curves, which are not looked at here
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,9 @@ def one_draw(design: str, size: int, seed: int) -> list[Found | None]:
     """The findings of every case of a design for one seed, among `size` people."""
     from threadpoolctl import threadpool_limits
 
+    from evaluation.inference import curve_bands
+
+    curve_bands.DRAWS = FEW_DRAWS
     chosen = next(d for d in DESIGNS if d.name == design)
     with threadpool_limits(limits=1), tempfile.TemporaryDirectory() as folder:
         drawn = chosen.make(size, np.random.default_rng([seed, size, len(design)]))

@@ -36,16 +36,10 @@ class _Within:
 
 @dataclass(frozen=True)
 class _Divided:
-    """A characteristic with its strata; `unknown` are people of either arm who have no value of it."""
+    """A characteristic with its strata; people without a value are in none."""
 
     column: str
     strata: tuple[_Within, ...]
-    unknown: tuple[int, int]
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """People by arm, in each stratum and in none."""
-        return (*(n for s in self.strata for n in (s.treated, s.control)), *self.unknown)
 
 
 @dataclass(frozen=True)
@@ -134,8 +128,7 @@ def _divided(case: CohortCase, division: Division) -> _Divided | Check:
             "bands in the study file."
         )
         return Check("subgroup_missing", "warn", message, group=column)
-    whole = _arms(case.cohort, f"{source.value(column)} IS NULL")
-    return _Divided(column, tuple(_within(case, s) for s in strata), whole)
+    return _Divided(column, tuple(_within(case, s) for s in strata))
 
 
 def _arms(cohort: Cohort, condition: str) -> tuple[int, int]:
@@ -230,5 +223,4 @@ def _check(case: CohortCase, divided: list[_Divided], clear: list[str], n_keys: 
     if case.cohort.cluster:
         message += " The tests take groups for independent, though clusters can reach across them."
     status: Literal["info", "warn"] = "warn" if clear else "info"
-    return Check("subgroups", status, message, statistic=float(looked),
-                 counts=tuple(n for d in divided for n in d.counts if n))  # fmt: skip
+    return Check("subgroups", status, message, statistic=float(looked))

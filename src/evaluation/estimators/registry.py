@@ -13,9 +13,9 @@ from evaluation.estimators.base import Estimator
 BUILT_IN = {
     "risk_difference": "evaluation.estimators.risk_difference:RiskDifference",
     "kaplan_meier": "evaluation.estimators.kaplan_meier:KaplanMeier",
+    "cox": "evaluation.estimators.cox:Cox",
     "cumulative_incidence": "evaluation.estimators.cumulative_incidence:CumulativeIncidence",
     "rmst": "evaluation.estimators.rmst:RestrictedMean",
-    "cox": "evaluation.estimators.cox:Cox",
     "twfe": "evaluation.estimators.twfe:TwoWayFixedEffects",
     "event_study": "evaluation.estimators.event_study:EventStudy",
     "did_2x2": "evaluation.estimators.did_2x2:TwoByTwo",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 POINTS = 5000  # of a curve in the results; more cannot be seen in a figure
-POINTS_UNITS = 400  # where every point needs a pass over all people
+POINTS_UNITS = (50, 400)  # the fewest and the most where every point needs a pass over all rows of people
 GRID = 100  # times over which the largest error is sought
 GRID_CELLS = int(2e7)  # units times grid points that are held at once
 DRAWS = 10_000
@@ -66,7 +66,7 @@ class IncidenceCurve:
 def incidence_curve(followed: Followed, arm: int, cause: int, style: Style) -> IncidenceCurve:
     """The curve of one arm and cause (1 the outcome) with both bands."""
     sets = followed.sets(arm)
-    chosen = _spread(np.arange(len(sets.time)), POINTS if followed.plain else POINTS_UNITS)
+    chosen = _spread(np.arange(len(sets.time)), _points(followed))
     first = np.concatenate([[0], chosen[:-1] + 1])
     cases = sets.people_left[cause]
     estimate = sets.incidence(cause)[chosen]
@@ -96,6 +96,12 @@ def limits(
         below, above = band(free, std_error[known] / free, reach, conf_type)
         low[known], high[known] = 1 - above, 1 - below
     return low, high
+
+
+def _points(followed: Followed) -> int:
+    if followed.plain:
+        return POINTS
+    return int(np.clip(GRID_CELLS // len(followed.rows.arm), *POINTS_UNITS))
 
 
 def _spread(values: Integers, most: int) -> Integers:

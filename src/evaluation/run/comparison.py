@@ -12,9 +12,9 @@ from evaluation.study.models import CohortDesign, PanelDesign
 
 if TYPE_CHECKING:
     from evaluation.data.engine import Source
+    from evaluation.estimators._curves import CurveOptions
     from evaluation.estimators.base import Estimator
     from evaluation.estimators.cox import Cox
-    from evaluation.estimators.kaplan_meier import KaplanMeier
     from evaluation.estimators.risk_difference import RiskDifference
     from evaluation.study.models import Design
 
@@ -164,7 +164,8 @@ class _People:
 
 def _cohort(design: CohortDesign, estimator: Estimator, source: Source) -> Lack | None:
     judges: dict[str, Callable[[_People, Any], Lack | None]] = {
-        "risk_difference": _risks, "kaplan_meier": _curves, "cox": _hazard}  # fmt: skip
+        "risk_difference": _risks, "kaplan_meier": _curves, "cumulative_incidence": _curves,
+        "cox": _hazard}  # fmt: skip
     judge = judges.get(estimator.id)
     return judge(_People.of(design, estimator, source), estimator) if judge else None
 
@@ -188,10 +189,12 @@ def _one_cluster(people: _People) -> Lack | None:
     return "estimator", "everyone in one of the arms is in one cluster.", "Name another design.cluster, or none."
 
 
-def _curves(people: _People, estimator: KaplanMeier) -> Lack | None:  # noqa: ARG001 - as the other judges
+def _curves(people: _People, estimator: CurveOptions) -> Lack | None:
     """Whether both arms are observed to some window."""
     observed = people.by_arm(f"max({people.source.number(people.design.time)})")
-    windows = people.design.windows
+    if estimator.lacks_covariates(list(people.design.covariates)):
+        return "options.adjust", "nothing is named to adjust for.", "Add covariates to the design, or to the options."
+    windows = people.design.windows if estimator.window is None else [estimator.window]
     if not windows or min(windows) <= min(observed):
         return None
     what = f"nobody in one of the arms is observed for {people.span(min(windows))}."

@@ -168,7 +168,8 @@ def _other_columns(document: Document) -> Iterator[tuple[Loc, str]]:
 RESERVED = (
     "arm", "att", "att_group", "att_dynamic", "att_calendar", "event", "group", "calendar", "group_time",
     "risk_treated", "risk_control", "risk_difference", "risk_ratio", "odds_ratio",
-    "rmst_treated", "rmst_control", "rmst_difference",
+    "rmst_treated", "rmst_control", "rmst_difference", "rmst_ratio",
+    "rmtl_treated", "rmtl_control", "rmtl_difference", "rmtl_ratio",
 )  # fmt: skip
 
 
