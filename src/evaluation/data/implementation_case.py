@@ -162,13 +162,16 @@ def shared(n: int, having: int, **row: Any) -> Row:
     return described(statistic="share", n=n, n_with=having, value=having / n if n else None, **row)
 
 
+Roles = dict[str, "tuple[str | None, str]"]  # by key: the column, and what it must hold
+
+
 def asked_of(study: Study) -> Iterator[Asked]:
     """The tables and columns that the descriptions ask for."""
     asked, person = cast("Implementation", study.implementation), cast("BuiltCohortDesign", study.design).person
-    parts: list[tuple[str, str, Filter, dict[str, tuple[str | None, str]]]] = []
+    parts: list[tuple[str, str, Filter, Roles]] = []
     if asked.stays:
         s = asked.stays
-        roles = {"start": (s.start, "date"), "end": (s.end, "date"), "reason": (s.reason, "")}
+        roles: Roles = {"start": (s.start, "date"), "end": (s.end, "date"), "reason": (s.reason, "")}
         parts.append(("stays", s.table, s.where, roles))
     for i, d in enumerate(asked.dosage):
         parts.append((f"dosage[{i}]", d.table, d.where, {"date": (d.date, "date"), "sum": (d.sum, "number")}))
@@ -182,7 +185,7 @@ def asked_of(study: Study) -> Iterator[Asked]:
             table = step.table or asked.funnel.table
             parts.append((f"funnel.steps[{i}]", table, step.where, {"date": (step.date, "date")}))
     if asked.equity:
-        by = {f"by[{i}]": (d.column, "") for i, d in enumerate(asked.equity.by)}
+        by: Roles = {f"by[{i}]": (d.column, "") for i, d in enumerate(asked.equity.by)}
         parts.append(("equity", asked.equity.table, {}, by))
     for key, table, where, roles in parts:
         yield Asked(table, person, f"implementation.{key}.table")

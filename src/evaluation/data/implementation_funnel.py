@@ -76,7 +76,7 @@ def _reached(case: Described, i: int, step: Step, before: int) -> None:
 def _told(case: Described, asked: Funnel, i: int, before: int) -> Iterator[Row]:
     step = asked.steps[i]
     n, having = case.sql.rows(f"SELECT count(*), count(*) FILTER (ok{i}) FROM way")[0]
-    row = {"family": "funnel", "group": "all", "stratum": "", "position": i}
+    row: Row = {"family": "funnel", "group": "all", "stratum": "", "position": i}
     yield shared(n, having, measure="funnel", label=step.label, **row)
     if i and step.date:
         days, median = case.sql.rows(
