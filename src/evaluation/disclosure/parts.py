@@ -6,6 +6,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from evaluation.disclosure.profiles import Profile
+from evaluation.results import COUNTS, Row
 
 Counts = tuple[int, ...]
 K = TypeVar("K", bound=Hashable)
@@ -14,6 +15,13 @@ K = TypeVar("K", bound=Hashable)
 def near(one: Counts, other: Counts, profile: Profile) -> bool:
     """Whether two rows' counts, taken place by place, differ by a number that may not be told; nought may be."""
     return any(profile.hides(abs(a - b) or None) for a, b in zip(one, other, strict=False))
+
+
+def of_arm(row: Row) -> Counts:
+    """Events and non-events of the arm that a risk is about; a row that rests on both arms names the treated first."""
+    counts: Counts = row[COUNTS]
+    both = len(counts) > len(("events", "others", "treated", "control"))
+    return counts[2:4] if both and row["term"] == "risk_control" else counts[:2]
 
 
 def told_apart(rows: Sequence[Counts], profile: Profile) -> list[bool]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from evaluation.disclosure.parts import near
+from evaluation.disclosure.parts import near, of_arm
 from evaluation.disclosure.profiles import Profile
 from evaluation.results import COUNTS, Row
 
@@ -44,7 +44,7 @@ def _unadjusted(analysis: Row) -> bool:
 def _tells(row: Row, other: Row, rows: Sequence[Row], profile: Profile) -> bool:
     if row["term"] != other["term"] or row["analysis"] == other["analysis"]:
         return False
-    if not near(row[COUNTS][:2], other[COUNTS][:2], profile):
+    if not near(of_arm(row), of_arm(other), profile):
         return False
     if row["outcome"] == other["outcome"]:
         return True
@@ -53,6 +53,6 @@ def _tells(row: Row, other: Row, rows: Sequence[Row], profile: Profile) -> bool:
 
 def _within(one: str, other: str, rows: Sequence[Row]) -> bool:
     """Whether the outcome of one analysis could lie within the other's: in no arm and window do more people have it."""
-    events = [{(r["term"], r["time"]): r[COUNTS][0] for r in rows if r["analysis"] == a} for a in (one, other)]
+    events = [{(r["term"], r["time"]): of_arm(r)[0] for r in rows if r["analysis"] == a} for a in (one, other)]
     gaps = [events[0][k] - events[1][k] for k in events[0] if k in events[1]]
     return all(g >= 0 for g in gaps) or all(g <= 0 for g in gaps)

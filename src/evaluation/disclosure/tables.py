@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterable
 from itertools import groupby, pairwise
 
+from evaluation.disclosure.parts import of_arm
 from evaluation.disclosure.profiles import Profile
 from evaluation.results import COUNTS, MAIN_TERMS, TABLES, Row
 
@@ -72,7 +73,7 @@ def _close_windows(rows: list[Row], profile: Profile) -> set[tuple[str, float | 
         last, *later = chain
         for row in later:
             same = row["n_units"] == last["n_units"]
-            if same and profile.hides(row[COUNTS][0] - last[COUNTS][0] or None):
+            if same and profile.hides(of_arm(row)[0] - of_arm(last)[0] or None):
                 hidden.add((row["outcome"], row["time"]))
             else:
                 last = row

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -190,8 +189,3 @@ def variance(sets: RiskSets, cause: int = 1) -> Variance:
     mixed = scale * (staying * level * slope - _ratio(mean_level * mean_slope, at_risk))
     scaled = scale * (staying * slope**2 - _ratio(mean_slope**2, at_risk))
     return Variance(incidence, *(np.cumsum(v) for v in (fixed, mixed, scaled)))
-
-
-def contributions(sets: RiskSets, figures: Sequence[Figure], place: Integers, fate: Integers) -> Floats:
-    """What each of the rows (n,) of this arm adds, for a weight of 1, to the errors of the figures (n, Q)."""
-    return np.column_stack([effects(sets, figure)[place, fate] for figure in figures])

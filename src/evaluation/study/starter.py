@@ -99,6 +99,7 @@ design:
   windows: [12, 24]           # lengths of follow-up to report risks at, in time_unit
   cluster: null               # column: where uncertainty is clustered, such as a court; null = people are independent
   people_label: people        # plural noun for the report, such as people released from prison
+  # From tables of entries, arrests, jail stays and deaths instead: see docs/cohorts-from-tables.md.
 """
 
 _COHORT_OUTCOMES = """
@@ -116,11 +117,11 @@ analyses:
     outcome: outcome          # the id of an outcome above
     estimator: risk_difference     # shares with the event at a window, compared; `evaluation methods` lists all
     options:
-      adjust: regression      # none for a randomised study; regression adjusts for the covariates
+      adjust: aipw            # none for a randomised study; aipw, iptw, regression or matching use the covariates
       window: 24              # delete this line to have every window of the design
-      covariates: all         # all of the design's, or a list of some
+      covariates: all         # all of the design's, or a list of some; `evaluation methods risk_difference`: the rest
   # Curves over the whole follow-up, with a test of their difference.
-  - {id: curves, role: secondary, outcome: outcome, estimator: kaplan_meier, options: {conf_type: log-log}}
+  - {id: curves, role: secondary, outcome: outcome, estimator: cumulative_incidence, options: {adjust: none}}
   # Hazard ratio, adjusted for the covariates.
   - {id: cox, role: sensitivity, outcome: outcome, estimator: cox, options: {covariates: all, ties: efron}}
 """
