@@ -184,7 +184,7 @@ def _thin(
     """The curves of one outcome and group, by analysis, and the windows at which they cannot step.
 
     The first analysis decides where the steps stand. The curves of another are left out where they cannot take the same
-    steps, or differ from the first by few people; so are those of competing events. Where few have
+    steps, or differ from the first by few people; those of competing events take some of the steps. Where few have
     a competing event, so that the curves could not step at a window, they step and tell no numbers at risk.
     """
     first, *others = analyses
@@ -208,8 +208,9 @@ def _thin(
         rivals = [c for c in curves if c.competing and c not in kept]
         if followed and bare:
             points += [p for c in rivals for p in _alone(c, profile)]
-        elif followed:
-            points += [p for c in _competing(followed[0], rivals, steps, profile) for p in c.points(steps, bare=False)]
+        elif followed and rivals:
+            own = _together(followed[0], rivals, steps, profile)
+            points += [p for c in rivals for p in c.points(own, bare=False)] if own else []
     return points, unsafe
 
 
@@ -225,17 +226,18 @@ def _alone(curve: _Curve, profile: Profile) -> list[Row]:
     return curve.points(_steps([curve], profile, [], bare=True)[0], bare=True)
 
 
-def _competing(main: _Curve, others: Sequence[_Curve], steps: Sequence[float], profile: Profile) -> list[_Curve]:
-    """Curves of competing events that may be shown beside the main one: few have the event, or leave without any."""
-    kept: list[_Curve] = []
-    for curve in others:
-        if not _fit([curve], steps, profile, bare=False):
-            continue
-        told = [*kept, curve]
-        left = [main.since(a, b)[1] - sum(c.since(a, b)[0] for c in told) for a, b in _spans(steps)]
-        if not any(profile.hides(n or None) for n in left):
-            kept.append(curve)
-    return kept
+def _together(main: _Curve, rivals: Sequence[_Curve], steps: Sequence[float], profile: Profile) -> list[float]:
+    """Those of the main curve's steps at which the curves of all competing events may step beside it.
+
+    Between two of them enough people have each event, and enough leave without any, or none.
+    """
+    own: list[float] = []
+    for time in steps:
+        last = own[-1] if own else None
+        without_any = main.since(last, time)[1] - sum(c.since(last, time)[0] for c in rivals)
+        if not profile.hides(without_any or None) and _safe(rivals, last, time, profile, bare=False):
+            own.append(time)
+    return own
 
 
 def coarsened(
