@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -199,9 +200,9 @@ def one_draw(design: str, size: int, seed: int) -> list[Found | None]:
 
     from evaluation.inference import curve_bands
 
-    curve_bands.DRAWS = FEW_DRAWS
     chosen = next(d for d in DESIGNS if d.name == design)
-    with threadpool_limits(limits=1), tempfile.TemporaryDirectory() as folder:
+    few = patch.object(curve_bands, "DRAWS", FEW_DRAWS)
+    with few, threadpool_limits(limits=1), tempfile.TemporaryDirectory() as folder:
         drawn = chosen.make(size, np.random.default_rng([seed, size, len(design)]))
         cohort = _cohort(drawn, Path(folder))
         return [_fit(case, cohort, drawn) for case in chosen.cases]

@@ -32,7 +32,7 @@ def test_spark_gives_the_same_results(workspace):
 def test_people_followed_over_time_are_not_for_spark(workspace, capsys):
     assert run("aid", "--engine", "spark") == 1
     error = capsys.readouterr().err
-    assert "Spark aggregates panels only" in error
+    assert "Spark aggregates panels or builds cohorts only" in error
     assert "Traceback" not in error
 
 

@@ -202,6 +202,14 @@ NO_DOUBT = frozenset(
 )  # fmt: skip
 
 
+# How alike an analysis makes its groups, or on which people it rests, says nothing about another's way of adjusting.
+OF_ITS_OWN = frozenset(
+    ("balance", "overlap", "propensity_tails", "effective_size", "largest_weight", "matched", "trimmed", "attrition",
+     "equivalence_after_loss", "differential_follow_up", "missing_data", "proportional_hazards", "street_time",
+     "completers_only")
+)  # fmt: skip
+
+
 # A panel's result rests on groups that moved alike before adoption: where its own checks of that fail, there is none.
 PATHS_BEFORE = frozenset({"pretrends", "pretrend_leads", "pretrend_slope"})
 
@@ -234,7 +242,9 @@ def doubts(head: Headline) -> list[Row]:
     same = {a.id for a in released.study.analyses if a.outcome == head.analysis.outcome}
     checks = [c for c in released.rows("diagnostics") if c["check"] not in NO_DOUBT and not is_hidden(c)]
     mine = [c for c in checks if c["analysis"] in own and c["status"] in {"warn", "fail"} and _about(head, c)]
-    theirs = [c for c in checks if c["analysis"] in same - own and c["status"] == "fail"]
+    theirs = [
+        c for c in checks if c["analysis"] in same - own and c["status"] == "fail" and c["check"] not in OF_ITS_OWN
+    ]
     return sorted([*mine, *theirs], key=lambda c: c["status"] != "fail")
 
 

@@ -28,7 +28,7 @@ def steps(head: Headline) -> list[Row]:
     at = "" if head.time is None else f"_{head.time:g}"
     windowed = ("unknown_follow_up_", "short_follow_up_")
     kept = [r for r in found if not r["step"].startswith(windowed) or r["step"].endswith(at)]
-    return [r for i, r in enumerate(kept) if i == 0 or r["n_dropped"] != 0 or r["level"] != kept[i - 1]["level"]]
+    return [r for i, r in enumerate(kept) if i == 0 or r["n_dropped"] != 0]
 
 
 def flow(head: Headline) -> Figure | None:
@@ -74,7 +74,7 @@ def _left(head: Headline, row: Row) -> str:
 def _height(head: Headline, row: Row) -> float:
     """Inches that a step takes: its reason can be several lines long."""
     lines = _left(head, row).count("\n") + 1 if row["n_dropped"] != 0 else 1
-    return max(0.62, LINE * lines + 0.34)
+    return max(0.5, LINE * lines + 0.3)
 
 
 def _draw(axes: Axes, head: Headline, rows: list[Row], heights: list[float]) -> None:

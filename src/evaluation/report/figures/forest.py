@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 ROW, PANEL = 0.4, 1.05  # inches: a row of the figure, and what a panel adds around its rows
+TALLEST = 8.2  # inches that a printed page has room for, beside the caption
 MAX_TICKS = 5
 GAP = 0.14  # inches above and below a panel, so that its title stands clear of the axis label before it
 LABEL_WIDTH, TITLE = 28, 58  # characters a line of a label, and of a panel's title, may have
@@ -89,7 +90,7 @@ def forest(released: Released) -> Figure | None:
         for axes, panel in zip(grid[:, 0], panels, strict=True):
             _draw(axes, released, panel)
 
-    height = max(1.5, row * n + PANEL * len(panels))
+    height = min(TALLEST, max(1.5, row * n + PANEL * len(panels)))
     return Figure("all-analyses", caption, _alt(released, panels), columns, data, height, draw)
 
 

@@ -127,7 +127,7 @@ def _some(names: list[str]) -> str:
 
 def checks_table(released: Released, *, numbers: bool = False) -> str:
     """Every check in words; with its figures for the appendix."""
-    rows = [c for c in released.rows("diagnostics") if numbers or _for_reader(c)]
+    rows = [c for c in released.rows("diagnostics") if numbers or _for_reader(released, c)]
     if not rows:
         return paragraphs("No checks were released for this study.")
     if numbers:
@@ -153,8 +153,12 @@ def checks_table(released: Released, *, numbers: bool = False) -> str:
     return Table("checks", CAPTION, ["Check", "Analysis", "Result", "What it means"], "llll", cells).markdown()
 
 
-def _for_reader(check: Row) -> bool:
-    return check["check"] not in SILENT and (check["status"] != "info" or check["check"] in TESTS)
+def _for_reader(released: Released, check: Row) -> bool:
+    """Whether the full report lists a check: of people, those of other analyses only where they raise doubt."""
+    if check["check"] in SILENT or (check["status"] == "info" and check["check"] not in TESTS):
+        return False
+    own = check["analysis"] in {"", released.study.primary.id} or released.cohort is None
+    return own or (check["status"] in {"warn", "fail"} and not is_hidden(check))
 
 
 def _about(released: Released, checks: list[Row]) -> str:

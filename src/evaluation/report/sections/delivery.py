@@ -1,4 +1,4 @@
-"""What was delivered, to whom and when: tables of the program's work, which are descriptions and no effects."""
+"""What was delivered, to whom and when: tables of the program's work, which are descriptions and not effects."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ INTRO = (
     "These tables describe what was done and who took part. They are descriptions and not effects: people who stayed "
     "longer or received more differ in other ways too."
 )
+RATIO = ": ratio to the largest group"  # how the label of an equity ratio ends
+Cells = dict[str, Row]  # the rows of one cell, by statistic
 
 
 def section(released: Released) -> str:
@@ -30,35 +32,64 @@ def section(released: Released) -> str:
     for family, title in FAMILIES.items():
         found = [r for r in rows if r["family"] == family]
         if found:
-            parts.append(f"### {title}\n\n{_table(released, family, title, found)}")
+            made = _by_stratum(released, title, found) if family == "equity" else _by_measure(released, title, found)
+            parts.append(f"### {title}\n\n{made.markdown()}")
     return "\n".join(parts)
 
 
-def _table(released: Released, family: str, title: str, rows: list[Row]) -> str:
-    groups = [g for g in ("treated", "control", "all") if any(r["group"] == g for r in rows)]
-    lines: dict[tuple[str, str, int, str], dict[str, Row]] = {}
+def _by_measure(released: Released, title: str, rows: list[Row]) -> Table:
+    """A line a measure, a column for everyone and for each stratum."""
+    lines: dict[tuple[str, str], dict[str, Cells]] = {}
     for r in rows:
-        lines.setdefault((r["label"], r["stratum"] or "", r["position"], r["statistic"]), {})[r["group"]] = r
-    strata = any(stratum for _, stratum, _, _ in lines)
+        lines.setdefault((r["label"], r["group"]), {}).setdefault(r["stratum"] or "", {})[r["statistic"]] = r
+    strata = list(dict.fromkeys(r["stratum"] or "" for r in rows))
+    groups = {group for _, group in lines}
+    cells = []
+    for (label, group), by in lines.items():
+        whose = f" ({released.group(group)})" if len(groups) > 1 else ""
+        people = next((r["n"] for r in by.get("", {}).values()), None)
+        told = [_told(by.get(s, {})) for s in strata]
+        cells.append([upper_first(released.prose(label)) + whose, *told, _people(people)])
+    header = ["What", *(upper_first(released.prose(s)) or "Everyone" for s in strata), "People"]
+    return Table(f"delivery-{rows[0]['family']}", title, header, "l" + "r" * (len(header) - 1), cells)
+
+
+def _by_stratum(released: Released, title: str, rows: list[Row]) -> Table:
+    """A line a group of people, a column a share, with its ratio to the largest group's."""
+    lines: dict[str, dict[str, Cells]] = {}
+    for r in rows:
+        label = r["label"].removesuffix(RATIO)
+        name = "ratio" if label != r["label"] else r["statistic"]
+        lines.setdefault(r["stratum"] or "", {}).setdefault(label, {})[name] = r
+    labels = list(dict.fromkeys(r["label"].removesuffix(RATIO) for r in rows))
     cells = [
-        [upper_first(released.prose(label)), *([upper_first(released.prose(stratum)) or "Everyone"] if strata else []),
-         *(x for g in groups for x in _cells(by.get(g)))]
-        for (label, stratum, _, _), by in lines.items()
-    ]  # fmt: skip
-    header = ["What", *(["Whom"] if strata else [])]
-    header += [h for g in groups for h in (upper_first(released.group(g)), "People")]
-    return Table(f"delivery-{family}", title, header, "l" * (1 + strata) + "rr" * len(groups), cells).markdown()
+        [upper_first(released.prose(stratum)) or "Everyone", *(_told(by.get(label, {})) for label in labels)]
+        for stratum, by in lines.items()
+    ]
+    header = ["Group of people", *(upper_first(released.prose(label)) for label in labels)]
+    caption = f"{title}; in brackets the ratio to the largest group’s share"
+    return Table("delivery-equity", caption, header, "l" + "r" * len(labels), cells)
 
 
-def _cells(row: Row | None) -> list[str]:
-    if row is None:
-        return ["–", "–"]
-    n = HIDDEN if row["n"] is None else f"{row['n']:,}"
-    if row["value"] is None:
-        return [HIDDEN if row["status"] == "suppressed" else "–", n]
-    if row["statistic"] == "share":
-        return [percent(row["value"]), n]
-    shown = number(row["value"])
-    unit = row["unit"] or ""
-    lead = {"median": "median ", "mean": "mean ", "q25": "a quarter below ", "q75": "a quarter above "}
-    return [f"{lead.get(row['statistic'], '')}{shown}{' ' + unit if unit else ''}", n]
+def _told(cell: Cells) -> str:
+    """A cell's figures in one phrase: `84%`, `mean 7.5, half between 5 and 9`, `median 6 days`."""
+    if not cell:
+        return "–"
+    if any(r["status"] == "suppressed" and r["value"] is None for r in cell.values()):
+        return HIDDEN
+    values = {name: r for name, r in cell.items() if r["value"] is not None}
+    if "share" in values:
+        ratio = f" ({number(values['ratio']['value'])} times)" if "ratio" in values else ""
+        return percent(values["share"]["value"]) + ratio
+    if not values:
+        return "–"
+    unit = next(iter(values.values()))["unit"] or ""
+    said = [f"{name} {number(values[name]['value'])}" for name in ("mean", "median", "rate", "count") if name in values]
+    if "q25" in values and "q75" in values:
+        said.append(f"half between {number(values['q25']['value'])} and {number(values['q75']['value'])}")
+    tail = f" {unit}" if unit and len(said) == 1 else ""
+    return ", ".join(said).removeprefix("count ").removeprefix("rate ") + tail
+
+
+def _people(n: int | None) -> str:
+    return HIDDEN if n is None else f"{n:,}"
