@@ -22,7 +22,7 @@ from unittest.mock import patch
 import numpy as np
 
 import draw_cohorts as draw
-from calibration import NOMINAL, Calibration, Found, all_draws, coverage_error, summary
+from calibration import FAR_BIAS, NOMINAL, Calibration, Found, all_draws, coverage_error, summary
 
 ROOT = Path(__file__).parents[1]
 SIZES = (300, 1000, 3000)
@@ -38,6 +38,7 @@ class Case:
     term: str = "risk_difference"
     truth: str = ""
     holds: bool = True  # whether the method's assumptions hold in the design
+    wide: bool = False  # whether its intervals are known to be too wide: then coverage may be above the limits
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,10 @@ class Design:
 
 def _risk(adjust: str, **more: Any) -> Case:
     truth = more.pop("truth", "")
-    holds = more.pop("holds", True)
-    return Case("risk_difference", {"adjust": adjust, "window": draw.WINDOW, **more}, truth=truth, holds=holds)
+    holds, wide = more.pop("holds", True), more.pop("wide", False)
+    return Case(
+        "risk_difference", {"adjust": adjust, "window": draw.WINDOW, **more}, truth=truth, holds=holds, wide=wide
+    )
 
 
 DESIGNS = (
@@ -125,10 +128,10 @@ DESIGNS = (
     Design(
         "leaving", "People at higher risk leave earlier",
         "Leaving depends on a recorded characteristic that also raises the risk; weights by the chance of staying mend "
-        "it.",
+        "it. Its errors take these chances as known, which makes them somewhat too large.",
         partial(draw.times, by_lot=True, leaving="x1"),
         (
-            _risk("none", censoring="ipcw", censoring_covariates=["x1"]),
+            _risk("none", censoring="ipcw", censoring_covariates=["x1"], wide=True),
             Case("kaplan_meier", {}, "risk_treated", holds=False),
         ),
     ),
@@ -234,10 +237,17 @@ HEADER = """
 """
 
 
+def _passes(c: Calibration) -> bool:
+    """Whether bias and coverage are within their limits, or above them where intervals are known to be too wide."""
+    wide = c.case.wide and abs(c.bias) < FAR_BIAS and c.coverage > NOMINAL
+    return bool(wide or c.passes)
+
+
 def _row(c: Calibration, size: int, draws: int) -> str:
     case = c.case
     options = ", ".join(f"{k}: {v:g}" if isinstance(v, float) else f"{k}: {v}" for k, v in case.options.items())
-    verdict = ("yes" if c.passes else "**no**") if case.holds else "assumptions fail"
+    verdict = ("yes" if _passes(c) else "**no**") if case.holds else "assumptions fail"
+    verdict += " (too wide)" if case.wide and verdict == "yes" else ""
     cells = (f"`{case.estimator}`", options or "defaults", f"`{case.term}`", f"{size:,}", f"{c.bias:+.3f}",
              f"{100 * c.coverage:.1f} %", f"{c.ratio:.3f}", f"{100 * c.draws / draws:.1f} %", verdict)  # fmt: skip
     return "| " + " | ".join(cells) + " |"
@@ -275,7 +285,7 @@ def main() -> int:
         print(f"{design.name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         asked.out.write_text(page(results, asked.draws), encoding="utf-8")
     print(page(results, asked.draws))
-    return int(not all(c.passes for rows in results.values() for _, c in rows if c.case.holds))
+    return int(not all(_passes(c) for rows in results.values() for _, c in rows if c.case.holds))
 
 
 if __name__ == "__main__":
