@@ -198,7 +198,9 @@ def _same_figure(one: Headline, other: Headline) -> bool:
 # Said in their own place, or for information: how far paths may differ is a matter of degree, told as robustness.
 NO_DOUBT = frozenset(
     ("small_cohort", "not_estimable", "pretrend_size", "pretrend_power", "honest_breakdown",
-     "honest_breakdown_smoothness")
+     "honest_breakdown_smoothness",
+     # what the records lacked when a cohort was built from them: counted, and told with the data
+     "undated_events", "unknown_offence_codes", "events_after_death", "wrong_stays", "crossover")
 )  # fmt: skip
 
 
