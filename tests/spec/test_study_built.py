@@ -161,7 +161,11 @@ def test_a_primary_analysis_on_street_time_is_doubted(tables):
 
 def test_an_analysis_without_events_is_told_of_its_own_outcome(tables):
     _, problems = told(tables, ("marker: arrest", "marker: conviction"))
-    assert {(p.key, p.severity) for p in problems} == {("outcomes[0]", "warning"), ("analyses[0].estimator", "error")}
+    assert {(p.key, p.severity) for p in problems} == {
+        ("outcomes[0].marker", "warning"),
+        ("outcomes[0]", "warning"),
+        ("analyses[0].estimator", "error"),
+    }
 
 
 def test_a_window_that_nobody_reaches_is_told_where_it_stands(tables):

@@ -63,15 +63,16 @@ class PersonCells:
 
 
 def person_cells(
-    cohort: Cohort, first: Sequence[Needed], more: Sequence[Needed] = ()
+    cohort: Cohort, first: Sequence[Needed], more: Sequence[Needed] = (), by: Sequence[int] = ()
 ) -> tuple[PersonCells, tuple[FlowStep, ...]]:
     """Read people by the columns `first` and `more`, and tell who was dropped for a missing value.
 
-    Values that are missing are looked for in this order: `first`, the design's cluster and weight, then `more`.
+    Values that are missing are looked for in this order: `first`, the design's cluster and weight, then `more`. Rows are
+    sorted by the columns at the places `by`, then by all others.
     """
     import numpy as np
 
-    found, columns = _read(cohort, first, more)
+    found, columns = _read(cohort, first, more, by)
     dropped = np.asarray(found["dropped"], np.int64)
     people = np.asarray(found["people_"], np.int64)
     lost = np.bincount(dropped, people, len(columns) + 1)
@@ -89,7 +90,9 @@ def person_cells(
     return cells, _flow(columns, [int(n) for n in lost.tolist()])
 
 
-def _read(cohort: Cohort, first: Sequence[Needed], more: Sequence[Needed]) -> tuple[dict[str, Any], list[Needed]]:
+def _read(
+    cohort: Cohort, first: Sequence[Needed], more: Sequence[Needed], by: Sequence[int]
+) -> tuple[dict[str, Any], list[Needed]]:
     """The columns c0, c1, …, [g], [w], `dropped` (0, or the place of the missing column) and `people_`."""
     source = cohort.source
     own = [(Needed("cluster", cohort.cluster, codes=True), "g")] if cohort.cluster else []
@@ -106,7 +109,7 @@ def _read(cohort: Cohort, first: Sequence[Needed], more: Sequence[Needed]) -> tu
     cases = " ".join(f"WHEN {source.value(n.column)} IS NULL THEN {i}" for i, (n, _) in enumerate(asked, 1))
     inner = f"SELECT {shown}, CASE {cases} ELSE 0 END AS dropped, {people} FROM {from_}"
     coded = [f"dense_rank() OVER (ORDER BY dropped > 0, {a}) - 1 AS {a}" if n.codes else a for n, a in asked]
-    order = ", ".join(a for _, a in (*head, *tail, *own))
+    order = ", ".join(dict.fromkeys([*(f"c{i}" for i in by), *(a for _, a in (*head, *tail, *own))]))
     listed = ", ".join([*coded, "dropped", "people_"])
     return source.arrays(f"SELECT {listed} FROM ({inner}) ORDER BY dropped, {order}"), [n for n, _ in asked]
 

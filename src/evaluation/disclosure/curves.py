@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from evaluation.disclosure.profiles import Profile
@@ -53,14 +53,20 @@ class _Curve:
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
         self.times = [r["time"] for r in rows]
-        self.competing = str(rows[0]["quantity"]).partition(":")[2]
+        self.quantity = str(rows[0]["quantity"])
+        self.competing = self.quantity.partition(":")[2]
         self.start = _Gone(0, 0, rows[0]["n_risk"])
-        events = censored = 0
+        events = without = 0
         self.gone = []
-        for row, after in zip(rows, [*(r["n_risk"] for r in rows[1:]), None], strict=True):
-            events, censored = events + row["n_event"], censored + row["n_censor"]
-            left = row["n_risk"] - row["n_event"] - row["n_censor"] if after is None else after
-            self.gone.append(_Gone(events, self.start.at_risk - left - events, left, censored))
+        for row in rows:  # a point counts everyone who left since the one before: with the event, and without it
+            events, without = events + row["n_event"], without + row["n_censor"]
+            self.gone.append(_Gone(events, without, self.start.at_risk - events - without, without))
+
+    def beside(self, rivals: Sequence[_Curve]) -> None:
+        """Tell those censored from those whom another event met, which the curves of these events count."""
+        for k, (time, gone) in enumerate(zip(self.times, self.gone, strict=True)):
+            others = sum(c.by(time).events for c in rivals if c is not self)
+            self.gone[k] = replace(gone, censored=gone.without - others)
 
     def by(self, time: float) -> _Gone:
         """Who has left by a time."""
@@ -267,6 +273,9 @@ def coarsened(
             [_Curve(list(points)) for _, points in groupby(own, key=_key)]
             for _, own in groupby(both, key=lambda r: r["analysis"])
         ]
+        for curves in analyses:
+            for c in curves:
+                c.beside([o for o in curves if o.competing or (c.competing and o.quantity == "cumulative_incidence")])
         points, without = _thin(analyses, profile, sorted(t for o, t in windows if o == outcome))
         out += points
         unsafe |= {(outcome, t) for t in without}

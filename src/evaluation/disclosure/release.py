@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evaluation.disclosure import counts
+from evaluation.disclosure import counts, rounding
 from evaluation.disclosure import people as cohorts
 from evaluation.disclosure import tables as rules
 from evaluation.disclosure.curves import coarsened
@@ -99,6 +99,17 @@ def _sizes_kept(rows: dict[str, list[Row]], profile: Profile, primary: str) -> t
     return () if tells else (primary,)
 
 
+def _short_figures(rows: dict[str, list[Row]], plain: set[str]) -> None:
+    """Fewer digits where more would tell numbers of people that are withheld."""
+    rows["baseline"] = rounding.uncounted(rows["baseline"])
+    rows["implementation"] = rounding.uncounted(rows["implementation"])
+    rows["balance"] = [rounding.short(r) for r in rows["balance"]]
+    rows["attrition"] = rounding.attrition(rows["attrition"])
+    rows["diagnostics"] = rounding.diagnostics(rows["diagnostics"])
+    for name in ("estimates", "inference", "second_opinion", "subgroups"):
+        rows[name] = rounding.of_analyses(rows[name], plain)
+
+
 def _protect_people(rows: dict[str, list[Row]], profile: Profile) -> None:
     """Every rule about numbers of people, in place."""
     primary = next((r["analysis"] for r in rows["analyses"] if r["role"] == "primary"), "")
@@ -130,3 +141,4 @@ def _protect_people(rows: dict[str, list[Row]], profile: Profile) -> None:
     rows["subgroups"] = cohorts.subgroups(rows.get("subgroups", []), profile, full, rows["estimates"])
     rows["implementation"] = implementation(rows.get("implementation", []), profile, shown)
     rows["data_quality"] = counts.data_quality(rows["data_quality"])
+    _short_figures(rows, rounding.plain_analyses(rows["analyses"], keep))

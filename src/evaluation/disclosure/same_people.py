@@ -23,7 +23,7 @@ def close_risks(rows: list[Row], analyses: list[Row], profile: Profile, primary:
     outcomes at the same window, where one of the two could lie within the other: nowhere do more people have it.
     Adjusted risks tell no numbers of people.
     """
-    plain = {r["analysis"] for r in analyses if _unadjusted(r)}
+    plain = {r["analysis"] for r in analyses if unadjusted(r)}
     own = [r for r in rows if r["term"] in RISKS and r.get(COUNTS) and r["analysis"] in plain and r["status"] == "ok"]
     own.sort(key=lambda r: r["analysis"] != primary)
     kept: list[Row] = []
@@ -36,7 +36,8 @@ def close_risks(rows: list[Row], analyses: list[Row], profile: Profile, primary:
     return hidden
 
 
-def _unadjusted(analysis: Row) -> bool:
+def unadjusted(analysis: Row) -> bool:
+    """Whether an analysis gives shares and means of people as they are."""
     options = json.loads(analysis["options"] or "{}")
     return bool(options.get("adjust", "none") == "none" and options.get("censoring", "refuse") == "refuse")
 

@@ -38,6 +38,10 @@ class Estimator(BaseModel):
         """Columns beside the design's own that the fit reads; `declared` are the design's covariates."""
         return []
 
+    def option_columns(self) -> dict[str, bool]:
+        """Options, beside `covariates`, that name columns, and whether these must hold numbers."""
+        return {}
+
     def fit(self, frame: Any, outcome: Outcome) -> ResultSet:
         """Estimates, checks and curves. `frame` is a `Panel` or a `Cohort`, as `design` says.
 

@@ -16,6 +16,8 @@ BUILT_IN = {
     "cox": "evaluation.estimators.cox:Cox",
     "cumulative_incidence": "evaluation.estimators.cumulative_incidence:CumulativeIncidence",
     "rmst": "evaluation.estimators.rmst:RestrictedMean",
+    "pooled_logistic": "evaluation.estimators.pooled_logistic:PooledLogistic",
+    "event_count": "evaluation.estimators.event_count:EventCount",
     "twfe": "evaluation.estimators.twfe:TwoWayFixedEffects",
     "event_study": "evaluation.estimators.event_study:EventStudy",
     "did_2x2": "evaluation.estimators.did_2x2:TwoByTwo",

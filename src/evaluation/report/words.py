@@ -34,6 +34,7 @@ ESTIMATORS = {
     "kaplan_meier": "Kaplan–Meier curves",
     "cumulative_incidence": "Cumulative incidence curves",
     "cox": "Cox regression",
+    "pooled_logistic": "Pooled logistic regression",
     "fine_gray": "Fine–Gray regression",
     "rmst": "Difference in event-free time",
     "event_count": "Count of events",
@@ -59,6 +60,8 @@ METHODS = {
     "rule it out.",
     "cox": "compares, at every moment, how often people who have not yet had the outcome come to have it, holding the "
     "listed characteristics equal.",
+    "pooled_logistic": "compares, interval by interval, the odds that people who have not yet had the outcome come to "
+    "have it, holding the listed characteristics equal, and adds the intervals up to risks if everyone were in one group.",
     "rmst": "compares the average time without the outcome up to a fixed horizon.",
     "twfe": "compares the change in places or people that adopted with the change in the others, after taking out what "
     "is fixed about each unit and what is common to each period. With adoption at different times it can mix early "
@@ -99,6 +102,8 @@ CONVENTIONS = {
     "are any; normal distribution.",
     "cox": "variance from the partial likelihood, or the sandwich where clusters or robust errors are asked for; "
     "normal distribution.",
+    "pooled_logistic": "sandwich variance with scores summed within people and the factor N/(N − K), normal "
+    "distribution; within clusters the factor G/(G − 1) · (N − 1)/(N − K), t distribution (G − 1).",
     "twfe": f"{CLUSTERED}; K counts the coefficient and the periods, unit effects nested in clusters are not counted; "
     f"{BESIDE}.",
     "event_study": f"{CLUSTERED}; K counts coefficients and periods, unit effects nested in clusters are not counted; "

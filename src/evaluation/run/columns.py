@@ -57,11 +57,11 @@ def outcome_problems(document: Document, place: int, source: Source) -> list[Pro
     return [p for key in ("column", "exposure") for p in column_problems(document, ("outcomes", place, key), source)]
 
 
-def listed_problems(document: Document, loc: Loc, source: Source) -> list[Problem]:
+def listed_problems(document: Document, loc: Loc, source: Source, *, number: bool = True) -> list[Problem]:
     """The same for a list of columns (covariates), each at its own place; none when there is no list."""
     names = document.at(loc)
     places = range(len(names)) if isinstance(names, list) else ()
-    return [p for i in places for p in column_problems(document, (*loc, i), source)]
+    return [p for i in places for p in column_problems(document, (*loc, i), source, number=number)]
 
 
 def column_problems(document: Document, loc: Loc, source: Source, *, number: bool = True) -> list[Problem]:
@@ -101,6 +101,9 @@ def option_problems(
     """
     options: Loc = ("analyses", place, "options")
     found = listed_problems(document, (*options, "covariates"), source)
+    for option, number in estimator.option_columns().items():
+        found += column_problems(document, (*options, option), source, number=number)
+        found += listed_problems(document, (*options, option), source, number=number)
     named = document.at((*options, "covariates"))
     judged = {*declared, *(n for n in named if isinstance(n, str))} if isinstance(named, list) else set(declared)
     missing = [c for c in estimator.covariate_columns(list(declared)) if c not in judged and c not in source.columns]

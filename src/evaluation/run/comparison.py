@@ -165,7 +165,7 @@ class _People:
 def _cohort(design: CohortDesign, estimator: Estimator, source: Source) -> Lack | None:
     judges: dict[str, Callable[[_People, Any], Lack | None]] = {
         "risk_difference": _risks, "kaplan_meier": _curves, "cumulative_incidence": _curves,
-        "cox": _hazard}  # fmt: skip
+        "cox": _hazard, "pooled_logistic": _hazard}  # fmt: skip
     judge = judges.get(estimator.id)
     return judge(_People.of(design, estimator, source), estimator) if judge else None
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from evaluation.estimators.base import Estimator
 
 # Estimators that are named in the study file's description and come with later versions.
-LATER = ("fine_gray", "event_count")
+LATER = ("fine_gray",)
 
 
 def chosen(document: Document, place: int, design: str | None) -> tuple[Estimator | None, list[Problem]]:

@@ -33,7 +33,7 @@ def broken_cohort(document: Document) -> Iterator[Problem]:
         return
     if from_tables(document):
         for rule in (_sources, _named_by_builder, _outcomes, _competitors, _events_named, _reach, _followed, _traits,
-                     _window_names):  # fmt: skip
+                     _window_names, _known_at_index, _decided):  # fmt: skip
             yield from rule(document)
     else:
         yield from _tables_alone(document)
@@ -157,9 +157,46 @@ def _competitors(document: Document) -> Iterator[Problem]:
             elif name in names[:j]:
                 yield document.problem((*loc, j), f"{name} stands here twice.", "Delete one.")
         dies = isinstance(tables, dict) and DEATHS in tables
+        if isinstance(tables, dict) and not dies and outcome.get("kind") in ("recidivism", "event") and not names:
+            what = "there is no table deaths: whoever died counts as free of the outcome, and the report says so."
+            yield document.problem(("data", "tables"), what, "Add the table deaths, if it can be had.", "warning")
         if dies and outcome.get("kind") in ("recidivism", "event") and "death" not in names:
             what = "the table deaths is there, and death is not named: the dead would count as free of the outcome."
             yield document.problem(loc, what, "Write competing: [death].")
+
+
+# How columns begin that are known only once a program has ended.
+AFTERWARDS = ("exit", "graduat", "discharg", "complet", "terminat", "dropout", "withdr")
+
+
+def _known_at_index(document: Document) -> Iterator[Problem]:
+    """Nobody is let in, or kept out, for what happened after the index date."""
+    finished = document.at(("design", "completers"))
+    told = set(finished) if isinstance(finished, dict) else set()
+    places: list[Loc] = [("design", "index", "where"), ("design", "comparison", "where")]
+    for kind in ("include", "exclude"):
+        rules = document.at(("design", kind))
+        places += [
+            ("design", kind, i, "where")
+            for i, rule in enumerate(rules if isinstance(rules, list) else ())
+            if isinstance(rule, dict) and not _given(rule, "table")
+        ]
+    for loc in places:
+        where = document.at(loc)
+        for column in where if isinstance(where, dict) else ():
+            if column in told or str(column).casefold().startswith(AFTERWARDS):
+                what = "is known only after the index date: graduates would be compared with everybody else."
+                fix = "Leave it out; to describe those who finished, use design.completers and among: completers."
+                yield document.problem((*loc, column), what, fix, of_key=True)
+
+
+def _decided(document: Document) -> Iterator[Problem]:
+    """Convictions of the last months are not decided yet: the study says how long courts need, be it no time."""
+    for i, outcome in document.entries("outcomes"):
+        if outcome.get("marker") == "conviction" and outcome.get("lag") is None:
+            what = "courts need time, and what they have not decided yet would count as no conviction."
+            fix = "Add lag, such as lag: 6 months; or lag: 0 days, if every case is decided."
+            yield document.problem(("outcomes", i, "marker"), what, fix, "warning")
 
 
 def _events_named(document: Document) -> Iterator[Problem]:

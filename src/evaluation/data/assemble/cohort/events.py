@@ -44,7 +44,8 @@ def events(case: Case, i: int, outcome: Outcome, reach: Reach) -> Iterator[Check
         return
     rows = _recidivism(case, outcome) if outcome.events is None else case.rows(
         outcome.events.table, [f"{sql.day(outcome.events.date)} AS day", "CAST(NULL AS DATE) AS offence",
-                               "true AS passes", "false AS strange", "false AS technical"], outcome.events.where
+                               "true AS passes", "false AS strange", "false AS technical",
+                               "false AS unsaid"], outcome.events.where
     )  # fmt: skip
     why = (
         "CASE WHEN NOT e.passes THEN 9 WHEN e.day IS NULL THEN 1 WHEN e.offence < c.d THEN 2 "
@@ -53,7 +54,8 @@ def events(case: Case, i: int, outcome: Outcome, reach: Reach) -> Iterator[Check
     sql.make(
         f"seen{i}",
         "SELECT r, day, " + ", ".join(f"count(*) FILTER (WHERE {met}) AS {name}" for name, met in _TOLD) + " FROM "
-        f"(SELECT c.r, e.day, {why} AS why, e.strange, e.technical FROM ({rows}) AS e JOIN cohort AS c ON c.p = e.p "
+        f"(SELECT c.r, e.day, {why} AS why, e.strange, e.technical, e.unsaid "
+        f"FROM ({rows}) AS e JOIN cohort AS c ON c.p = e.p "
         f"WHERE e.day IS NULL OR (e.day >= c.d AND e.day <= {case.day(reach.last)})) AS t GROUP BY r, day",
     )
     listed = ", ".join(f"coalesce(sum({name}), 0)" for name, _ in _TOLD)
@@ -63,6 +65,8 @@ def events(case: Case, i: int, outcome: Outcome, reach: Reach) -> Iterator[Check
     yield from _told(case, outcome, told)
 
 
+MOST_UNSAID = 0.05  # of the events that count, without word of whether they are new crimes
+
 _TOLD = (
     ("counting", "why = 0"),
     ("undated", "why = 1"),
@@ -70,6 +74,7 @@ _TOLD = (
     ("after_death", "why = 3"),
     ("strange", "strange AND day IS NOT NULL"),
     ("technical", "why = 0 AND technical"),
+    ("unsaid", "why = 0 AND unsaid"),
 )
 
 
@@ -89,6 +94,7 @@ def _recidivism(case: Case, outcome: Outcome) -> str:
         f"{offences.counts(sql, source, offence)} AS passes",
         f"{strange} AS strange",
         f"{technical} AS technical",
+        (f"{sql.name(offences.REASON)} IS NULL" if offences.REASON in have else "false") + " AS unsaid",
     ]
     where: Filter = {} if outcome.marker == "any" else {EVENT_TYPE: str(outcome.marker)}
     return f"SELECT * FROM ({case.rows(EVENTS, columns, where)}) AS marked WHERE passes OR strange"
@@ -114,6 +120,15 @@ def _told(case: Case, outcome: Outcome, told: dict[str, int]) -> Iterator[Check]
         )
         yield Check("technical_mixed", "warn", what, term=outcome.id, statistic=float(told["technical"]),
                     counts=(mixed, told["technical"]))  # fmt: skip
+    if told["unsaid"] and offences.by_reason(outcome.offence):
+        share = told["unsaid"] / told["counting"]
+        what = (
+            f"{outcome.label}: {told['unsaid']:,} of {told['counting']:,} events that count do not say whether they "
+            "are new crimes or technical violations."
+        )
+        yield Check("technical_unknown", "fail" if share > MOST_UNSAID else "warn", what, term=outcome.id,
+                    statistic=share, threshold=MOST_UNSAID,
+                    counts=(told["unsaid"], told["counting"] - told["unsaid"]))  # fmt: skip
     unsaid = outcome.kind == "recidivism" and offences.REASON not in case.tables[EVENTS].columns
     if unsaid and not (outcome.offence.include or outcome.offence.exclude):
         what = (

@@ -153,7 +153,7 @@ def _crossed(case: Case) -> Check:
         "LEFT JOIN (SELECT DISTINCT p FROM clean WHERE a = 1) AS k ON k.p = c.p WHERE c.a = 0"
     )[0]
     what = (
-        f"{crossed:,} of {compared:,} people in the comparison entered the program later. They stay in the comparison "
-        "from their first index event on, so that the contrast is by intention to treat."
+        f"{crossed:,} of {compared:,} people in the comparison entered the program later. They stay in the comparison, "
+        "where they began."
     )
     return Check("crossover", "info", what, statistic=float(crossed), counts=(crossed, compared))

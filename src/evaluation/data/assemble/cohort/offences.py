@@ -64,6 +64,12 @@ def by_code(offence: Offence) -> bool:
     return any(column_of(g) == CODE for g in (*offence.include, *offence.exclude))
 
 
+def by_reason(offence: Offence) -> bool:
+    """Whether a filter, or the rule where there is none, tells technical violations from new crimes."""
+    named = (*offence.include, *offence.exclude)
+    return not named or any(g in REASONS for g in named)
+
+
 def unknown_code(sql: Steps) -> str:
     """SQL of whether an event's code is missing, or not in the catalogue."""
     codes = ", ".join(sql.literal(c) for listed in code_groups().values() for c in listed)

@@ -76,10 +76,17 @@ def _latest(days: list[date | None]) -> date | None:
 
 
 def unmentioned(case: Case, covered: dict[str, tuple[date | None, date]]) -> Iterator[Check]:
-    """Tables that the coverage table does not tell of."""
-    if case.study.data.coverage is None:
-        return
+    """What is not known of how far the data reach, of deaths and of custody."""
     stays = stays_of(case.design, case.tables)
+    if DEATHS not in case.tables:
+        what = "Deaths are not known: whoever died counts as free of the outcome until the data end."
+        yield Check("deaths_unknown", "warn", what)
+    if stays is None:
+        yield Check("custody_unknown", "info", "Time in custody is not known and counts as time at risk.")
+    if case.study.data.coverage is None:
+        what = f"Nothing says how far each agency's data reach: all are taken to reach to {case.as_of}."
+        yield Check("coverage", "warn", what)
+        return
     tables = [t for o in case.study.outcomes for t in needed(case, o)] + ([stays.stop_in] if stays else [])
     for table in dict.fromkeys(tables):
         if table not in covered:
