@@ -14,8 +14,8 @@ ESTIMATORS = [
                                    ("    options:\n      covariates: [age]\n      ties: efron\n", "")),
            "analyses[1].estimator", '"twfe" is for panel designs'),
     cohort("in_capitals", ("estimator: cox", "estimator: ▸Cox"), "analyses[1].estimator", 'did you mean "cox"?'),
-    cohort("of_a_later_version", (("estimator: cox", "estimator: ▸fine_gray"),), "analyses[1].estimator",
-           '"fine_gray" is not available in this version', "For a cohort design there are: risk_difference, kaplan_meier, cox"),
+    cohort("misspelt", (("estimator: cox", "estimator: ▸fine_grey"),), "analyses[1].estimator", 'did you mean "fine_gray"?',
+           "For a cohort design there are: risk_difference, kaplan_meier, cox"),
 ]  # fmt: skip
 
 OPTIONS = [

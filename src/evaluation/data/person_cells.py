@@ -67,8 +67,8 @@ def person_cells(
 ) -> tuple[PersonCells, tuple[FlowStep, ...]]:
     """Read people by the columns `first` and `more`, and tell who was dropped for a missing value.
 
-    Values that are missing are looked for in this order: `first`, the design's cluster and weight, then `more`. Rows are
-    sorted by the columns at the places `by`, then by all others.
+    Values that are missing are looked for in this order: `first`, the design's cluster and weight, then `more`. Rows
+    are sorted by the columns at the places `by`, then by all others.
     """
     import numpy as np
 

@@ -156,7 +156,10 @@ def exposure_checks(found: Counted, columns: CountColumns) -> tuple[Check, ...]:
     checks = []
     people, with_events = found.never_at_risk
     if people:
-        message = f"{people:,} people had no time at risk and are left out, {with_events:,} of them with an event all the same."
+        message = (
+            f"{people:,} people had no time at risk and are left out, {with_events:,} of them with an event all the "
+            "same."
+        )
         checks.append(
             Check(
                 "never_at_risk", "info", message, statistic=people, counts=(people, with_events, people - with_events)
@@ -164,8 +167,8 @@ def exposure_checks(found: Counted, columns: CountColumns) -> tuple[Check, ...]:
         )
     if columns.street:
         message = (
-            "Rates are per year at liberty. Custody comes after entry and can itself be a result of the program, so read "
-            "the same analysis over calendar time beside it."
+            "Rates are per year at liberty. Custody comes after entry and can itself be a result of the program, so "
+            "read the same analysis over calendar time beside it."
         )
         checks.append(Check("street_exposure", "info", message))
     return tuple(checks)

@@ -44,9 +44,9 @@ class EventCount(Estimator):
         "`count` and `exposure`."
     )
     conventions: ClassVar[str] = (
-        "Negative binomial with variance mean + a mean², a by maximum likelihood; sandwich errors (HC1, normal; clustered "
-        "CR1, t with G - 1 degrees of freedom); rates and their ratio by the delta method, intervals from the log scale; "
-        "errors under the model stand beside."
+        "Negative binomial with variance mean + a mean², a by maximum likelihood; sandwich errors (HC1, normal; "
+        "clustered CR1, t with G - 1 degrees of freedom); rates and their ratio by the delta method, intervals from "
+        "the log scale; errors under the model stand beside."
     )
     source: ClassVar[str] = "Cameron & Trivedi (2013); Lawless (1987); White (1982); Liang & Zeger (1986)."
 
@@ -239,15 +239,15 @@ class _Model:
         if self.options.model == "poisson":
             ratio = fit.pearson / (self.found.cells.total - fit.design.shape[1])
             message = (
-                f"Numbers of events vary {ratio:.2f} times as much as the Poisson model says. The standard errors allow "
-                "for it."
+                f"Numbers of events vary {ratio:.2f} times as much as the Poisson model says. The standard errors "
+                "allow for it."
             )
             return Check("dispersion", "info", message, statistic=ratio, threshold=OVERDISPERSED, counts=counts)
         if not fit.estimated:
             message = "Numbers of events vary no more than the Poisson model says, so the model fitted is that one."
             return Check("dispersion", "info", message, statistic=0.0, counts=counts)
         message = (
-            f"People with the same characteristics differ in how often they have events: the variance of their rates is "
-            f"{fit.dispersion:.3g} times the squared mean (standard error {fit.dispersion_error:.2g} under the model)."
+            f"People with the same characteristics differ in how often they have events: the variance of their rates "
+            f"is {fit.dispersion:.3g} times the squared mean (standard error {fit.dispersion_error:.2g}, by the model)."
         )
         return Check("dispersion", "info", message, statistic=fit.dispersion, counts=counts)

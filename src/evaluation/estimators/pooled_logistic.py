@@ -38,16 +38,16 @@ class PooledLogistic(Estimator):
     design: ClassVar[Literal["panel", "cohort"]] = "cohort"
     title: ClassVar[str] = "Pooled logistic regression of the hazard in each interval"
     summary: ClassVar[str] = (
-        "Log odds ratio of the hazard for the arm (term `arm`) and each covariate, and risks in each arm by each window, "
-        "standardised to everyone, with their difference and ratio."
+        "Log odds ratio of the hazard for the arm (term `arm`) and each covariate, and risks in each arm by each "
+        "window, standardised to everyone, with their difference and ratio."
     )
     needs: ClassVar[str] = (
         "An arm, a time and an event; odds of the outcome in an interval that keep one ratio over time; leaving early "
         "must not depend on prospects beyond the covariates. Competing events are treated as leaving."
     )
     conventions: ClassVar[str] = (
-        "Maximum likelihood on person-intervals; scores summed within people: HC1 with N/(N-K), normal distribution, or "
-        "within clusters CR1 with G/(G-1) (N-1)/(N-K), t with G-1 degrees of freedom, N people and K coefficients; "
+        "Maximum likelihood on person-intervals; scores summed within people: HC1 with N/(N-K), normal distribution, "
+        "or within clusters CR1 with G/(G-1) (N-1)/(N-K), t with G-1 degrees of freedom, N people and K coefficients; "
         "risks by g-computation with influence functions, who is in the study included; intervals of risks from the "
         "log odds, of the ratio from the log scale."
     )
@@ -169,7 +169,7 @@ class _Model:
         return self._cells([treated, ~treated], by)
 
     def _behind(self, term: int) -> tuple[int, ...]:
-        """People with and without the outcome at each value of a column, or in all where it has many; then both arms."""
+        """People with and without the outcome at each value of a column, or in all where it has many; then the arms."""
         import numpy as np
 
         column = self.columns[:, term]
@@ -261,9 +261,9 @@ class _Model:
         if sum(n):
             message = (
                 f"{sum(n):,} people ({n[0]:,} treated, {n[1]:,} in the comparison) had a competing event first "
-                f"({', '.join(sorted(self.cohort.competing))}). They count until then: odds ratios are of cause-specific "
-                "hazards, and the risks are those if competing events were prevented, which are higher than the shares "
-                "that have the outcome. Use cumulative_incidence for these."
+                f"({', '.join(sorted(self.cohort.competing))}). They count until then: odds ratios are of "
+                "cause-specific hazards, and the risks are those if competing events were "
+                "prevented, which are higher than the shares that have the outcome. Use cumulative_incidence for these."
             )
             yield Check("competing_events", "warn", message, statistic=sum(n), counts=n)
 

@@ -17,6 +17,7 @@ BUILT_IN = {
     "cumulative_incidence": "evaluation.estimators.cumulative_incidence:CumulativeIncidence",
     "rmst": "evaluation.estimators.rmst:RestrictedMean",
     "pooled_logistic": "evaluation.estimators.pooled_logistic:PooledLogistic",
+    "fine_gray": "evaluation.estimators.fine_gray:FineGray",
     "event_count": "evaluation.estimators.event_count:EventCount",
     "twfe": "evaluation.estimators.twfe:TwoWayFixedEffects",
     "event_study": "evaluation.estimators.event_study:EventStudy",

@@ -160,8 +160,8 @@ class _Horizon:
             named = " or ".join(o.replace("_", " ") for o in self.others)
             way = "fewer" if days >= 0 else "more"
             message = (
-                f"Over {self.span}, the treated lost {abs(days):.3g} {way} days to the outcome ({self.outcome}) a person "
-                f"on average ({100 * self.options.conf_level:g}% interval of the difference {low:.3g} to {high:.3g} "
+                f"Over {self.span}, the treated lost {abs(days):.3g} {way} days to the outcome ({self.outcome}) a "
+                f"person on average ({100 * self.options.conf_level:g}% interval of the difference {low:.3g} to {high:.3g} "
                 f"days). Days after {named} are not days in freedom: read the time lost to {named} beside it."
             )
         yield Check("days_gained", "info", message, term="rmst_difference", time=self.horizon, statistic=days,

@@ -1,7 +1,7 @@
 """Log-linear regression of counts over exposure: Poisson, or negative binomial with a variance of mean + a mean².
 
 The negative binomial ("NB2") is fitted by maximum likelihood, its dispersion a included. Both have sandwich variances,
-which hold when the rate is as modelled and the counts are distributed in any other way (Cameron & Trivedi, 2013, ch. 3).
+which hold when the rate is as modelled, however counts vary around it (Cameron & Trivedi, 2013, ch. 3).
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def _with_mean(fit: CountFit) -> CountFit:
     except RunawayError as runaway:
         raise NotEstimable(
             f"the likelihood has no finite maximum: `{fit.columns.widest(runaway.step[1:])}`, alone or with other "
-            "covariates, marks people of whom none had an event; leave it out of the covariates.") from None  # fmt: skip
+            "covariates, marks people of whom none had an event; leave it out.") from None  # fmt: skip
     return replace(fit, standard=found)
 
 

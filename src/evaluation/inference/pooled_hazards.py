@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Shape = Literal["polynomial", "dummies"]
 DEGREE = 3
+MOST_DUMMIES = 300
 BLOCK = 200_000  # person-intervals looked at at once: what fits in a processor's cache
 
 
@@ -54,7 +55,7 @@ class Intervals:
     @cached_property
     def events(self) -> Floats:
         """Mass with the event in each interval (J,)."""
-        return np.bincount(self.last, self.mass * self.event, self.number + 1)[1:]
+        return np.asarray(np.bincount(self.last, self.mass * self.event, self.number + 1)[1:], np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +76,22 @@ def baseline(intervals: Intervals, shape: Shape) -> Baseline:
 
     With a column of its own, the fitted hazard of an interval without events is 0 for everyone, and 1 where all have
     the event: such intervals say nothing about the other columns.
+
+    Raises
+    ------
+    NotEstimable
+        With more than 300 intervals that need a column of their own.
     """
     j = intervals.number
     known = np.full(j, np.nan)
     if shape == "polynomial":
         place = np.linspace(-1, 1, j) if j > 1 else np.zeros(1)
-        return Baseline(np.polynomial.legendre.legvander(place, min(DEGREE, j - 1)), known)
+        columns = np.polynomial.legendre.legvander(place, min(DEGREE, j - 1))
+        return Baseline(np.asarray(columns, np.float64), known)
+    having = int((intervals.events > 0).sum())
+    if having > MOST_DUMMIES:
+        raise NotEstimable(f"{having} intervals have a baseline of their own; use longer ones (the option every), or "
+                           "baseline: polynomial.")  # fmt: skip
     known[intervals.events <= 0] = 0.0
     known[intervals.events >= intervals.at_risk] = 1.0
     return Baseline(np.eye(j)[:, np.isnan(known)], known)
@@ -99,7 +110,7 @@ class HazardFit:
 
     @property
     def _split(self) -> int:
-        return self.base.columns.shape[1]
+        return int(self.base.columns.shape[1])
 
     @property
     def coefficients(self) -> Floats:
@@ -167,8 +178,8 @@ def fit_hazards(intervals: Intervals, columns: Floats, names: Sequence[str], sha
     free = base.free
     crude = float(intervals.events[free].sum() / intervals.at_risk[free].sum()) if free.any() else 0.0
     if not 0 < crude < 1:
-        raise NotEstimable("in every interval nobody or everybody at risk has the event, so hazards cannot be compared; "
-                           "use longer or shorter intervals (the option every).")  # fmt: skip
+        raise NotEstimable("in every interval nobody or everybody at risk has the event, so hazards cannot be "
+                           "compared; use longer or shorter intervals (the option every).")  # fmt: skip
     start = np.zeros(base.columns.shape[1] + columns.shape[1])
     constant = np.linalg.lstsq(base.columns[free], np.full(int(free.sum()), np.log(crude / (1 - crude))), rcond=None)[0]
     start[: len(constant)] = constant
@@ -177,8 +188,8 @@ def fit_hazards(intervals: Intervals, columns: Floats, names: Sequence[str], sha
     except RunawayError as runaway:
         name = standard.widest(runaway.step[len(constant) :])
         raise NotEstimable(
-            f"the regression has no finite solution: `{name}`, alone or with other covariates or the baseline, predicts "
-            "the event perfectly for some people; leave it out, or use longer intervals.") from None  # fmt: skip
+            f"the regression has no finite solution: `{name}`, alone or with other covariates or the baseline, "
+            "predicts the event perfectly for some people; leave it out, or lengthen intervals.") from None  # fmt: skip
     total = float(intervals.mass.sum())
     return HazardFit(intervals, base, standard, found, there.loglik * total, there.information * total)
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 class Moments:
     """Rows (n,) by the K distinct times: `place` of each row's time, masses, and what happened.
 
-    `free` (K,) is G just before each time, `at_risk` (K,) the mass observed until then at least, `censored` and `events`
-    (K,) the mass censored, or with the event, at each time.
+    `at_risk` (K,) is the mass observed until each time at least, `censored` and `events` (K,) the mass censored, or
+    with the event, at each.
     """
 
     columns: Floats
@@ -54,8 +54,8 @@ class Moments:
         length = int(place.max()) + 1
         had, gone = event == 1, event == 0
         at_risk = np.bincount(place, mass, length)[::-1].cumsum()[::-1]
-        censored = np.bincount(place[gone], mass[gone], length)
-        events = np.bincount(place[had], mass[had], length)
+        censored = np.asarray(np.bincount(place, mass * gone, length), np.float64)
+        events = np.asarray(np.bincount(place, mass * had, length), np.float64)
         return cls(columns, mass, place, had, ~(had | gone), gone, at_risk, censored, events)
 
     @cached_property
@@ -65,7 +65,7 @@ class Moments:
         return np.concatenate([[1.0], stays])
 
     def over(self, values: Floats) -> Floats:
-        """Sums (K, q) of rows' `values` (n, q) over the risk set at each time, people with a competing event weighted."""
+        """Sums (K, q) of rows' `values` (n, q) over the risk set at each time, weighted."""
         length = len(self.at_risk)
         here = _by_place(values, self.place, length)[::-1].cumsum(axis=0)[::-1]
         if not self.competing.any():

@@ -61,7 +61,12 @@ METHODS = {
     "cox": "compares, at every moment, how often people who have not yet had the outcome come to have it, holding the "
     "listed characteristics equal.",
     "pooled_logistic": "compares, interval by interval, the odds that people who have not yet had the outcome come to "
-    "have it, holding the listed characteristics equal, and adds the intervals up to risks if everyone were in one group.",
+    "have it, holding the listed characteristics equal, and adds the intervals up to risks if everyone were in one "
+    "group.",
+    "event_count": "compares how many events people had for the time they were at risk of them, holding the listed "
+    "characteristics equal, as a ratio of rates.",
+    "fine_gray": "compares how many people come to have the outcome, keeping in the count those whom another event met "
+    "first, as if they were still followed, and holding the listed characteristics equal.",
     "rmst": "compares the average time without the outcome up to a fixed horizon.",
     "twfe": "compares the change in places or people that adopted with the change in the others, after taking out what "
     "is fixed about each unit and what is common to each period. With adoption at different times it can mix early "
@@ -104,6 +109,11 @@ CONVENTIONS = {
     "normal distribution.",
     "pooled_logistic": "sandwich variance with scores summed within people and the factor N/(N − K), normal "
     "distribution; within clusters the factor G/(G − 1) · (N − 1)/(N − K), t distribution (G − 1).",
+    "event_count": "counts need not vary as the model says: sandwich variance with the factor N/(N − K), normal "
+    "distribution; within clusters the factor G/(G − 1) · (N − 1)/(N − K), t distribution (G − 1); intervals of rates "
+    "and of their ratio come from the log scale.",
+    "fine_gray": "sandwich variance with the uncertainty of the censoring weights, summed within clusters where there "
+    "are any; Breslow’s ties; normal distribution.",
     "twfe": f"{CLUSTERED}; K counts the coefficient and the periods, unit effects nested in clusters are not counted; "
     f"{BESIDE}.",
     "event_study": f"{CLUSTERED}; K counts coefficients and periods, unit effects nested in clusters are not counted; "
@@ -152,6 +162,8 @@ TERMS = {
     "risk_ratio": "Risk ratio",
     "odds_ratio": "Odds ratio",
     "rate_ratio": "Rate ratio",
+    "rate_treated": "Events a person-year, program group",
+    "rate_control": "Events a person-year, comparison group",
     "rmst_treated": "Event-free time, program group",
     "rmst_control": "Event-free time, comparison group",
     "rmst_difference": "Difference in event-free time",
@@ -225,6 +237,9 @@ CHECKS = {
     "stack_window": "Window of the stacks",
     "event_times": "Periods since adoption",
     "competing_events": "Other events that end follow-up",
+    "never_at_risk": "People without time at risk",
+    "street_exposure": "Time at liberty alone",
+    "dispersion": "How much counts vary",
     "gray_test": "Equality of the curves, with other events allowed for",
     "days_gained": "Days without the outcome gained",
     "cells_missing": "Group and period without data",
@@ -310,6 +325,10 @@ OPTIONS = {
     "variance": "Standard errors",
     "anticipation": "Periods of anticipation",
     "window": "Window",
+    "model": "Model of the counts",
+    "count": "Number of events",
+    "exposure": "Time at risk",
+    "exposure_unit": "Unit of the time at risk",
     "reference": "Reference period",
     "robust": "Robust standard errors",
     "conf_type": "Scale of the bands",
@@ -383,6 +402,9 @@ OPTION_VALUES = {
     "frank_wolfe": "Frank–Wolfe, as published",
     "logit": "logit",
     "poisson": "Poisson",
+    "negative_binomial": "negative binomial",
+    "street": "days at liberty",
+    "calendar": "calendar days",
 }
 GLOSSARY = {
     "Adoption group": "Units that started the program in the same period.",

@@ -11,9 +11,6 @@ from evaluation.study.spelling import hint, listed
 if TYPE_CHECKING:
     from evaluation.estimators.base import Estimator
 
-# Estimators that are named in the study file's description and come with later versions.
-LATER = ("fine_gray",)
-
 
 def chosen(document: Document, place: int, design: str | None) -> tuple[Estimator | None, list[Problem]]:
     """The estimator of `analyses[place]` with its options, or None and why not.
@@ -49,8 +46,6 @@ def _class(document: Document, loc: Loc, name: str, design: str | None) -> tuple
 def _unknown(name: str) -> str:
     from evaluation.estimators.registry import known
 
-    if name in LATER:
-        return f'the estimator "{name}" is not available in this version.'
     return f'there is no estimator "{name}"' + hint(name, known())
 
 

@@ -170,6 +170,7 @@ RESERVED = (
     "risk_treated", "risk_control", "risk_difference", "risk_ratio", "odds_ratio",
     "rmst_treated", "rmst_control", "rmst_difference", "rmst_ratio",
     "rmtl_treated", "rmtl_control", "rmtl_difference", "rmtl_ratio",
+    "rate_treated", "rate_control", "rate_ratio",
 )  # fmt: skip
 
 
