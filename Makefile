@@ -22,6 +22,7 @@ lint: .venv/installed-dev ## style, types, import contracts
 
 bench: .venv-bench/installed ## speed and memory beside other programs; writes docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/speed.py
+	.venv-bench/bin/python benchmarks/speed_cohorts.py
 
 calibrate: .venv/installed-test ## bias and coverage by simulation; writes docs/calibration*.md
 	$(BIN)/python benchmarks/calibrate.py

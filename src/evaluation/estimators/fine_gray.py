@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 RATIO = "subdistribution hazard ratio"
 STAY = (
-    "They stay at risk with the weight of those who would still be followed: the ratio says in which direction the share "
-    "of people who ever have the outcome moves, and is no rate among people free of both."
+    "They stay at risk with the weight of those who would still be followed: the ratio says in which direction the "
+    "share of people who ever have the outcome moves, and is no rate among people free of both."
 )
 
 
