@@ -118,7 +118,7 @@ class AtRisk:
             raise NotEstimable(
                 f"nobody in the {name} arm had the outcome, so the hazard ratio has no finite value.", (0,)
             )
-        enough_clusters(self.cells.cluster, self.arm)
+        enough_clusters(self.cells.cluster, self.arm.astype("int64"))
 
     @property
     def met_first(self) -> tuple[int, int]:

@@ -162,7 +162,7 @@ class _Horizon:
             message = (
                 f"Over {self.span}, the treated lost {abs(days):.3g} {way} days to the outcome ({self.outcome}) a "
                 f"person on average ({100 * self.options.conf_level:g}% interval of the difference {low:.3g} to "
-                f"{high:.3g} days). Days after {named} are not days in freedom: read the time lost to {named} beside it."
+                f"{high:.3g} days). Days after {named} are not days in freedom: read the time lost to it beside."
             )
         yield Check("days_gained", "info", message, term="rmst_difference", time=self.horizon, statistic=days,
                     counts=self.read.had(self.horizon))  # fmt: skip
