@@ -107,6 +107,4 @@ class Agree(_Rule):
     minimum: int = Field(ge=1)
 
 
-Rule = Annotated[
-    RowRule | NoOverlap | SumEquals | Compare | Change | Coverage | Agree, Field(discriminator="kind")
-]
+Rule = Annotated[RowRule | NoOverlap | SumEquals | Compare | Change | Coverage | Agree, Field(discriminator="kind")]

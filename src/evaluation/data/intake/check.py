@@ -1,0 +1,148 @@
+"""A received file held against the dictionary: every breach, level by level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evaluation.data.intake.headers import matched
+from evaluation.data.intake.received import ROWS
+from evaluation.data.intake.words import KEYS, said
+from evaluation.dictionary.compile_cells import TYPES, Cells, cell_checks, cells, identifier, literal
+from evaluation.dictionary.compile_rules import TYPED, Known, RowsBroken, key_checks, rule_check
+from evaluation.dictionary.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from duckdb import DuckDBPyConnection
+
+    from evaluation.data.intake.received import Received
+    from evaluation.dictionary.findings import FindingLevel
+    from evaluation.dictionary.tables import Table
+
+MOST_SAID = 100  # cells named of one column and rule
+LEVELS = ("file", "schema", "integrity", "business", "plausibility")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Who sends the file and for which days (from `start` up to but without `end`, ISO), where that is known."""
+
+    agency: str | None = None
+    start: str | None = None
+    end: str | None = None
+
+
+def check(
+    received: Received, table: Table, connection: DuckDBPyConnection, known: Known, sent: Sent | None = None
+) -> tuple[list[Finding], list[str]]:
+    """Every finding, in the order of levels, and the ids of rules that could not be checked for want of a table.
+
+    Leaves the table `typed` in the connection: `row`, and one column a field of the dictionary, NULL where a cell is
+    missing or not of its type.
+    """
+    places, findings = matched(received, table)
+    findings = [*received.findings, *findings]
+    run = _Run(received, table, connection, places)
+    findings += run.schema()
+    findings += run.sent(sent or Sent())
+    left_out: list[str] = []
+    checks: list[tuple[RowsBroken, FindingLevel, str, str, str]] = [
+        (c, "integrity", "error", *KEYS[c.rule]) for c in key_checks(table, known)
+    ]
+    for rule in table.rules:
+        broken = rule_check(rule, table, known)
+        if broken is None:
+            left_out.append(rule.id)
+        else:
+            checks.append((broken, rule.level, rule.severity, rule.message, rule.remedy))
+    for broken, level, severity, message, remedy in checks:
+        if set(broken.columns) & set(places):
+            findings += run.broken(broken, level, severity, message, remedy)
+    return sorted(findings, key=lambda f: LEVELS.index(f.level)), left_out
+
+
+@dataclass(frozen=True)
+class _Run:
+    received: Received
+    table: Table
+    connection: DuckDBPyConnection
+    places: dict[str, int]
+
+    def schema(self) -> Iterator[Finding]:
+        """Breaches of single cells; makes the table `typed`."""
+        found = [cells(self.table, f, f"c{self.places[f.name]}") for f in self.table.fields if f.name in self.places]
+        self._type(found)
+        checks = [(c, check) for c in found for check in cell_checks(c)]
+        if not checks:
+            return
+        counted = ", ".join(f"count(*) FILTER (WHERE {check.broken})" for _, check in checks)
+        numbers = self.connection.execute(f"SELECT {counted} FROM {ROWS}").fetchall()[0]
+        for (cell, check), n in zip(checks, numbers, strict=True):
+            if not n:
+                continue
+            rows = self.connection.execute(
+                f"SELECT row, {cell.given} FROM {ROWS} WHERE {check.broken} ORDER BY row LIMIT {MOST_SAID}"
+            ).fetchall()
+            for row, text in rows:
+                yield self._finding(check.rule, "schema", "error", *said(check.rule, text, cell.field, self.table),
+                                    row=row, field=cell.field.name)  # fmt: skip
+            yield from self._more(check.rule, "schema", "error", n, cell.field.name)
+
+    def _type(self, found: list[Cells]) -> None:
+        typed = {c.field.name: c.typed for c in found}
+        columns = ", ".join(
+            f"{typed.get(f.name, f'CAST(NULL AS {TYPES[f.type]})')} AS {identifier(f.name)}" for f in self.table.fields
+        )
+        self.connection.execute(f"CREATE OR REPLACE TABLE {TYPED} AS SELECT row, {columns} FROM {ROWS}")
+
+    def sent(self, sent: Sent) -> Iterator[Finding]:
+        """Rows of another agency, or of days outside the period that is sent."""
+        if sent.agency is not None and "agency_id" in self.places:
+            sql = f"SELECT row FROM {TYPED} WHERE agency_id <> {literal(sent.agency)}"
+            yield from self.broken(
+                RowsBroken("agency", ("agency_id",), sql), "integrity", "error",
+                f"The row is of another agency than {sent.agency}, which sends it.",
+                f"Write {sent.agency}, or leave the row out.")  # fmt: skip
+        column = self.table.period
+        if column is None or sent.start is None or sent.end is None or column not in self.places:
+            return
+        if self.table.field(column).type == "date":
+            day = identifier(column)
+            inside = f"{day} >= DATE {literal(sent.start)} AND {day} < DATE {literal(sent.end)}"
+        else:
+            inside = f"{identifier(column)} = {int(sent.start[:4])}"
+        yield from self.broken(
+            RowsBroken("in_period", (column,), f"SELECT row FROM {TYPED} WHERE NOT ({inside})"), "integrity", "error",
+            f"The row does not belong to the period that is sent ({sent.start} up to {sent.end}).",
+            "Send it with its own period, or correct the date.")  # fmt: skip
+
+    def broken(
+        self, check: RowsBroken, level: FindingLevel, severity: str, message: str, remedy: str
+    ) -> Iterator[Finding]:
+        """The rows that a query names."""
+        n = self.connection.execute(f"SELECT count(*) FROM ({check.sql})").fetchall()[0][0]
+        if not n:
+            return
+        rows = self.connection.execute(
+            f"SELECT row FROM ({check.sql}) ORDER BY row NULLS FIRST LIMIT {MOST_SAID}"
+        ).fetchall()
+        field = next(c for c in check.columns if c in self.places)
+        for (row,) in rows:
+            yield self._finding(check.rule, level, severity, message, remedy, row=row, field=field)
+        yield from self._more(check.rule, level, severity, n, field)
+
+    def _more(self, rule: str, level: FindingLevel, severity: str, n: int, field: str) -> Iterator[Finding]:
+        if n > MOST_SAID:
+            message = f"The same holds of {n - MOST_SAID:,} more rows."
+            yield self._finding(rule, level, severity, message, "Mend them all in the same way.", field=field,
+                                count=n - MOST_SAID)  # fmt: skip
+
+    def _finding(
+        self, rule: str, level: FindingLevel, severity: str, message: str, remedy: str, *,
+        row: int | None = None, field: str = "", count: int = 1,
+    ) -> Finding:  # fmt: skip
+        header = self.received.headers[self.places[field]] if field in self.places else field
+        return Finding(self.received.path.name, rule, level, "error" if severity == "error" else "warning", message,
+                       remedy, self.received.sheet, row, header, count)  # fmt: skip
