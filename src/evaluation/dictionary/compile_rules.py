@@ -76,21 +76,23 @@ def _repeated(rule: str, columns: tuple[str, ...]) -> RowsBroken:
 
 def rule_check(rule: Rule, table: Table, known: Known) -> RowsBroken | None:
     """The rows that break a rule; None where a table that it needs is not known."""
+    found: RowsBroken | None
     match rule:
         case RowRule():
-            return RowsBroken(rule.id, rule.columns, f"SELECT row FROM {TYPED} WHERE NOT ({rule.holds})")
+            found = RowsBroken(rule.id, rule.columns, f"SELECT row FROM {TYPED} WHERE NOT ({rule.holds})")
         case NoOverlap():
-            return _overlapping(rule)
+            found = _overlapping(rule)
         case SumEquals():
-            return _summed(rule)
+            found = _summed(rule)
         case Compare():
-            return _compared(rule, table, known)
+            found = _compared(rule, table, known)
         case Change():
-            return _changed(rule, known)
+            found = _changed(rule, known)
         case Coverage():
-            return _covered(rule, known)
+            found = _covered(rule, known)
         case Agree():
-            return _agreeing(rule, table, known)
+            found = _agreeing(rule, table, known)
+    return found
 
 
 def _overlapping(rule: NoOverlap) -> RowsBroken:
