@@ -81,7 +81,7 @@ def read_agreements(folder: Path) -> list[Agreement]:
         When a file is no agreement, or two have the same id.
     """
     from pydantic import ValidationError
-    from ruamel.yaml import YAMLError
+    from ruamel.yaml.error import YAMLError
 
     found: dict[str, Agreement] = {}
     problems = []
