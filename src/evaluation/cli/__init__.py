@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError
 
 from evaluation import __version__
-from evaluation.cli import assurance, prepare, study_runs
-from evaluation.cli.console import EVALUATOR, block, print_json, tell
+from evaluation.cli import assurance, intake, operating, prepare, study_runs
+from evaluation.cli.console import AGENCY, EVALUATOR, OPERATOR, block, print_json, tell
 from evaluation.errors import EvaluationError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -39,8 +39,18 @@ IN_ORDER: tuple[Callable[..., int], ...] = (
     study_runs.report,
     prepare.methods,
 )
-for place, command in enumerate(IN_ORDER):
-    app.command(command, group=EVALUATOR, sort_key=place)
+OF_AGENCIES: tuple[Callable[..., int], ...] = (
+    intake.submit,
+    intake.status,
+)
+OF_OPERATORS: tuple[Callable[..., int], ...] = (
+    operating.agency,
+    operating.forget,
+    operating.unseal,
+)
+for group, commands in ((EVALUATOR, IN_ORDER), (AGENCY, OF_AGENCIES), (OPERATOR, OF_OPERATORS)):
+    for place, command in enumerate(commands):
+        app.command(command, group=group, sort_key=place)
 
 
 def _fail(error: EvaluationError, as_json: bool) -> int:

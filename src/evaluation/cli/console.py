@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from evaluation.errors import Problem
 
 EVALUATOR = Group("Evaluator's commands", sort_key=1)
+AGENCY = Group("Agency's commands", sort_key=2)
+OPERATOR = Group("Operator's commands", sort_key=3)
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the same content as JSON on stdout.")]
 Force = Annotated[bool, Parameter(name="--force", negative="", help="Replace data that this tool did not make.")]

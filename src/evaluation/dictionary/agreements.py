@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evaluation.dictionary.files import read_yaml
 from evaluation.errors import DataError, Problem
@@ -60,6 +60,12 @@ class Agreement(_Part):
     erase_history: bool
     contact: str
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Agreement:
+        if self.expires < self.starts:
+            raise ValueError("expires before it starts")
+        return self
+
     def in_force(self, day: date) -> bool:
         """Whether the agreement holds on a day."""
         return self.starts <= day <= self.expires
@@ -80,21 +86,13 @@ def read_agreements(folder: Path) -> list[Agreement]:
     DataError
         When a file is no agreement, or two have the same id.
     """
-    from pydantic import ValidationError
-    from ruamel.yaml.error import YAMLError
-
     found: dict[str, Agreement] = {}
-    problems = []
+    problems: list[Problem] = []
     for file in sorted(folder.glob("*.yaml")):
         try:
-            one = Agreement.model_validate(read_yaml(file))
-        except ValidationError as error:
-            for e in error.errors():
-                key = ".".join(str(part) for part in e["loc"])
-                problems.append(Problem(str(file), key, f"{e['msg']}.", "See docs/agreements.md."))
-            continue
-        except (YAMLError, UnicodeDecodeError):
-            problems.append(Problem(str(file), "", "this is not YAML.", "See docs/agreements.md."))
+            one = read_agreement(file)
+        except DataError as error:
+            problems += error.problems
             continue
         if one.agreement in found:
             problems.append(
@@ -104,6 +102,28 @@ def read_agreements(folder: Path) -> list[Agreement]:
     if problems:
         raise DataError(*problems)
     return list(found.values())
+
+
+def read_agreement(file: Path) -> Agreement:
+    """One agreement from its file.
+
+    Raises
+    ------
+    DataError
+        When the file is no agreement.
+    """
+    from pydantic import ValidationError
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return Agreement.model_validate(read_yaml(file))
+    except ValidationError as error:
+        raise DataError(
+            *(Problem(str(file), ".".join(map(str, e["loc"])), f"{e['msg']}.", "See docs/agreements.md.")
+              for e in error.errors())
+        ) from None  # fmt: skip
+    except (YAMLError, UnicodeDecodeError):
+        raise DataError(Problem(str(file), "", "this is not YAML.", "See docs/agreements.md.")) from None
 
 
 def sending(

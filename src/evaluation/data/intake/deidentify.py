@@ -46,26 +46,36 @@ def deidentified(table: Table, connection: DuckDBPyConnection, agency: str, pseu
     if hidden and pseudonyms is None:
         what = f"the table {table.name} tells who people are ({', '.join(hidden)}), so it is stored under a key only."
         raise DataError(Problem("key", "key", what, "Give --key-file, or set EVALUATION_KEY_FILE."))
-    chosen = {c: identifier(c) for c in stored_columns(table) if c not in (YEAR, *MATCH_KEYS)}
+    chosen = {c: f"this.{identifier(c)}" for c in stored_columns(table) if c not in (YEAR, *MATCH_KEYS)}
     joins = ""
     if pseudonyms is not None:
         for name in (h for h in hidden if h not in MATCHED):
-            _tokens(connection, pseudonyms, f"token_{name}", f"{name}:{agency}", (name,))
-            joins += f" LEFT JOIN token_{name} ON {identifier(name)} IS NOT DISTINCT FROM token_{name}.f0"
+            _tokens(connection, pseudonyms, f"token_{name}", purpose(name, agency), (name,))
+            joins += _joined(f"token_{name}", (name,))
             chosen[name] = f"token_{name}.token AS {identifier(name)}"
-        if set(hidden) & set(MATCHED):
-            for key, fields in MATCH_KEYS.items():
+        for key, fields in MATCH_KEYS.items() if set(hidden) & set(MATCHED) else ():
+            if {f.name for f in table.fields}.issuperset(fields):
                 _tokens(connection, pseudonyms, key, key, fields)
-                same = " AND ".join(
-                    f"CAST(this.{identifier(f)} AS VARCHAR) IS NOT DISTINCT FROM {key}.f{i}"
-                    for i, f in enumerate(fields)
-                )
-                joins += f" LEFT JOIN {key} ON {same}"
+                joins += _joined(key, fields)
                 chosen[key] = f"{key}.token AS {key}"
+            else:
+                chosen[key] = f"CAST(NULL AS VARCHAR) AS {key}"
     if YEAR in stored_columns(table) and BIRTH in hidden:
         chosen[YEAR] = f"CAST(year(this.{BIRTH}) AS BIGINT) AS {YEAR}"
     ordered = ", ".join(chosen[c] for c in stored_columns(table))
-    return connection.execute(f"SELECT {ordered} FROM {TYPED} AS this{joins} ORDER BY row").to_arrow_table()
+    return connection.execute(f"SELECT {ordered} FROM {TYPED} AS this{joins} ORDER BY this.row").to_arrow_table()
+
+
+def purpose(name: str, agency: str) -> str:
+    """What the tokens of an agency's own numbers are for; those of people are the same in all its tables."""
+    return f"{name.removesuffix('_id')}:{agency}"
+
+
+def _joined(tokens: str, fields: tuple[str, ...]) -> str:
+    same = " AND ".join(
+        f"CAST(this.{identifier(f)} AS VARCHAR) IS NOT DISTINCT FROM {tokens}.f{i}" for i, f in enumerate(fields)
+    )
+    return f" LEFT JOIN {tokens} ON {same}"
 
 
 def _tokens(

@@ -55,12 +55,13 @@ class Pseudonyms:
 def normalised(field: str, text: str | None) -> str | None:
     """A field as every agency's spelling of it comes out the same; None where nothing is left.
 
-    Names and numbers: without accents, capitals, letters and digits alone. Dates: as they stand (ISO). Sex: F, M or X.
+    Names and official numbers: without accents, capitals, letters and digits alone. Sex: F, M or X. Dates (ISO) and
+    an agency's own numbers: as they stand, for there 1-23 and 12-3 may be two people.
     """
     if text is None:
         return None
-    if field == "birth_date":
-        return text.strip() or None
+    if field not in ("first_name", "last_name", "ssn4", "state_id", "sex"):
+        return unicodedata.normalize("NFC", text.strip()) or None
     capitals = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).upper())
     found = "".join(c for c in capitals if c.isalnum())  # accents, now letters of their own, are none of these
     if field == "sex":

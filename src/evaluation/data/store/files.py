@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,23 +26,31 @@ def sha256(path: Path) -> str:
 
 def settle(path: Path) -> None:
     """Wait until a file and its folder's entry of it are on the disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    for place in (path, path.parent):
+        handle = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A file to write beside `path`, put in its place at the end; gone if anything fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         yield draft
         settle(draft)
         draft.replace(path)
+        settle(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def moved(draft: Path, target: Path) -> None:
+    """Put a settled draft in its place, for good."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft.replace(target)
+    settle(target)
+    settle(target.parent)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+LOCK = "lock"  # the file
 PATIENCE = 120.0  # seconds
 _PAUSE = 0.05
 
@@ -26,7 +27,7 @@ def locked(store: Path, patience: float = PATIENCE) -> Iterator[None]:
     DataError
         When others have held it for longer than `patience` seconds.
     """
-    with (store / "lock").open("a") as file:
+    with (store / LOCK).open("a") as file:
         end = time.monotonic() + patience
         while True:
             try:

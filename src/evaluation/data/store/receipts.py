@@ -12,10 +12,14 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from evaluation.data.store.files import settle
+from evaluation.errors import DataError, Problem
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-Kind = Literal["created", "intent", "accepted", "void", "removed"]
+# A submission: intent, then accepted or void; or refused. A removal: removing, erasing (what is about to go), removed.
+Kind = Literal["intent", "accepted", "void", "refused", "removing", "erasing", "removed"]
 FIRST = "0" * 64  # the hash before the first entry
 
 
@@ -24,7 +28,8 @@ class Entry:
     """One entry: what happened to which submission, `before` the hash of the entry above, `hash` its own.
 
     `content` is what the kind of entry tells: of an intent the agency, table, period, numbers of rows and hashes of the
-    files; of an acceptance the version of the Delta table and the hashes of its files.
+    files; of an acceptance the version of the Delta table and the hashes of its files; of a refusal how many cells
+    broke which rule. No entry holds a cell of a table, nor the name of a file.
     """
 
     number: int
@@ -64,13 +69,33 @@ class Log:
 
         Raises
         ------
-        ValueError
+        DataError
             When a line is no entry; the message names it.
         """
         if not self.path.exists():
             return []
         lines = self.path.read_bytes().split(b"\n")
-        return [_entry(number, line) for number, line in enumerate(lines[:-1], start=1)]
+        try:
+            return [_entry(number, line) for number, line in enumerate(lines[:-1], start=1)]
+        except ValueError as error:
+            raise self._damaged(str(error)) from None
+
+    def whole(self) -> list[Entry]:
+        """Every entry, the chain of them unbroken.
+
+        Raises
+        ------
+        DataError
+            When a line was altered, left out or put in: then nothing may be added before the log is restored.
+        """
+        entries, wrong = self._read()
+        if wrong:
+            raise self._damaged(wrong[0])
+        return entries
+
+    def _damaged(self, what: str) -> DataError:
+        fix = "Nothing is stored on a damaged log. `evaluation status --verify` names all; take it from a backup."
+        return DataError(Problem(str(self.path), "log", what, fix))
 
     def append(self, kind: Kind, submission: str, time: str, content: dict[str, Any]) -> Entry:
         """Add an entry, and return when it is on the disk. The caller holds the store's lock."""
@@ -81,6 +106,8 @@ class Log:
             file.write(_line(asdict(entry)).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        if not last:
+            settle(self.path)  # the folder's entry of the new file too
         return entry
 
     def mend(self) -> None:
@@ -96,8 +123,13 @@ class Log:
 
     def broken(self) -> list[str]:
         """What is wrong with the chain, a sentence for each line; nothing where it is whole."""
+        return self._read()[1]
+
+    def _read(self) -> tuple[list[Entry], list[str]]:
+        """The entries that can be read, and what is wrong."""
         if not self.path.exists():
-            return []
+            return [], []
+        entries: list[Entry] = []
         found, before = [], FIRST
         lines = self.path.read_bytes().split(b"\n")
         for number, line in enumerate(lines[:-1], start=1):
@@ -106,6 +138,7 @@ class Log:
             except ValueError as error:
                 found.append(str(error))
                 continue
+            entries.append(entry)
             if not entry.intact:
                 found.append(f"line {number} of {self.path.name} was altered: it is not what its hash was made of.")
             elif entry.before != before or entry.number != number:
@@ -114,11 +147,11 @@ class Log:
             before = entry.hash
         if lines[-1]:
             found.append(f"the last line of {self.path.name} breaks off; the next submission mends it.")
-        return found
+        return entries, found
 
 
 def _entry(number: int, line: bytes) -> Entry:
     try:
         return Entry(**json.loads(line))
     except (ValueError, TypeError):
-        raise ValueError(f"line {number} of the log is no receipt.") from None
+        raise ValueError(f"line {number} of receipts.jsonl is no receipt.") from None

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evaluation.data.store.files import whole
-from evaluation.data.store.receipts import Entry, Log
+from evaluation.data.store.lock import LOCK, locked
+from evaluation.data.store.receipts import Log
 from evaluation.errors import DataError, Problem
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from deltalake import DeltaTable
 
 FORMAT = 1
+_MAKE = "Its operator makes one: evaluation agency ID --name … --project NAME."
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,15 @@ class Store:
         """Where a received file with this hash is kept."""
         return self.folder / "received" / sha[:2] / f"{sha}.parquet"
 
+    def sealed(self, sha: str) -> Path:
+        """Where a sealed original with this hash is kept."""
+        return self.folder / "sealed" / sha[:2] / sha
+
+    @property
+    def incoming(self) -> Path:
+        """Where files are written that are not in the store yet."""
+        return self.folder / "incoming"
+
     @property
     def tables(self) -> list[str]:
         """The tables that hold anything, by name."""
@@ -53,25 +63,23 @@ class Store:
         return DeltaTable(place, version=version) if DeltaTable.is_deltatable(place) else None
 
     def scan(self, table: str, version: int | None = None) -> str | None:
-        """SQL for the rows of a table; None where there are none."""
+        """SQL for the rows of a table; None where there are none.
+
+        Raises
+        ------
+        DataError
+            When files of an earlier version were erased, because someone whose rows they held was to be forgotten.
+        """
         delta = self.delta(table, version)
         files = delta.file_uris() if delta is not None else []
         if not files:
             return None
+        if gone := [f for f in files if not Path(f).is_file()]:
+            what = f"{len(gone)} of the {len(files)} files of version {version} of {table} are no longer there."
+            fix = "Rows were erased from it, as an agreement asks; the receipts of kind removed tell when."
+            raise DataError(Problem(str(self.place(table)), table, what, fix))
         listed = ", ".join("'" + f.replace("'", "''") + "'" for f in sorted(files))
-        return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = true)"
-
-    def committed(self, table: str, submission: str) -> int | None:
-        """The version of a table that a submission made; None where it made none."""
-        delta = self.delta(table)
-        history: list[dict[str, Any]] = delta.history() if delta is not None else []
-        return next((int(h["version"]) for h in history if h.get("submission") == submission), None)
-
-    def accepted(self) -> list[Entry]:
-        """The intents of submissions that were accepted, oldest first."""
-        entries = self.log.entries()
-        done = {e.submission for e in entries if e.kind == "accepted"}
-        return [e for e in entries if e.kind == "intent" and e.submission in done]
+        return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = true, hive_types_autocast = false)"
 
 
 def create(folder: Path, project: str) -> Store:
@@ -82,13 +90,20 @@ def create(folder: Path, project: str) -> Store:
     DataError
         When the folder holds anything.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        what = "there is something here already, and it is no store."
-        raise DataError(Problem(str(folder), "store", what, "Name a folder that does not exist yet."))
-    (folder / "tables").mkdir(parents=True)
-    with whole(folder / "store.json") as draft:
-        draft.write_text(json.dumps({"format": FORMAT, "project": project}, indent=2) + "\n", encoding="utf-8")
+    if folder.exists() and not folder.is_dir():
+        raise _taken(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        if any(p.name != LOCK and not p.name.startswith(".") for p in folder.iterdir()):
+            raise _taken(folder)
+        with whole(folder / "store.json") as draft:
+            draft.write_text(json.dumps({"format": FORMAT, "project": project}, indent=2) + "\n", encoding="utf-8")
     return Store(folder, project)
+
+
+def _taken(folder: Path) -> DataError:
+    what = "there is something here already."
+    return DataError(Problem(str(folder), "store", what, "Name a folder that does not exist yet."))
 
 
 def open_store(folder: Path) -> Store:
@@ -103,8 +118,8 @@ def open_store(folder: Path) -> Store:
         said = json.loads((folder / "store.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         what = "there is no store here."
-        raise DataError(Problem(str(folder), "store", what, "`evaluation submit --new PROJECT` makes one.")) from None
-    except ValueError:
+        raise DataError(Problem(str(folder), "store", what, _MAKE)) from None
+    except (ValueError, NotADirectoryError):
         what = "store.json is damaged."
         raise DataError(Problem(str(folder), "store", what, "Take it from a backup.")) from None
     if said.get("format") != FORMAT:
