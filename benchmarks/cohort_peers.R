@@ -35,10 +35,10 @@ run <- list(
     c(s$pstate[2, 2], s$std.err[2, 2])
   },
   rmst = function() {
-    fit <- survfit(Surv(time, factor(event)) ~ arm, d)
-    s <- summary(fit, rmean = 365)$table
-    lost <- grep("1$", rownames(s))
-    c(s[lost[2], "rmean"] - s[lost[1], "rmean"], sqrt(sum(s[lost, grep("^se", colnames(s))]^2)))
+    fit <- survfit(Surv(time, event == 1) ~ arm, d)
+    for (horizon in c(180, 730, 365)) s <- summary(fit, rmean = horizon)$table
+    errors <- s[, grep("se(rmean)", colnames(s), fixed = TRUE)]
+    c(s[2, grep("rmean", colnames(s))[1]] - s[1, grep("rmean", colnames(s))[1]], sqrt(sum(errors^2)))
   },
   cox_discrete = function() of_arm(coxph(few, d)),
   cox_continuous = function() of_arm(coxph(many, d)),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import cohort_programs
-from cohort_data import COVARIATES, DISCRETE, WINDOW
+from cohort_data import COVARIATES, DISCRETE, WINDOW, WINDOWS
 from cohort_programs import Job
 
 PROGRAMS = cohort_programs.PROGRAMS
@@ -65,6 +65,20 @@ def _lifelines_incidence(name: str, file: str) -> Iterator[Any]:  # noqa: ARG001
     yield float(fits[0].predict(WINDOW)), None
 
 
+@job(LIFELINES, "rmst")
+def _lifelines_means(name: str, file: str) -> Iterator[Any]:  # noqa: ARG001
+    import pyarrow.parquet  # noqa: F401
+    from lifelines import KaplanMeierFitter
+    from lifelines.utils import restricted_mean_survival_time
+
+    yield
+    fits = [KaplanMeierFitter().fit(a["time"], a["had"]) for a in _arms(_frame(file))]
+    for horizon in (*(w for w in WINDOWS if w != WINDOW), WINDOW):
+        found = [restricted_mean_survival_time(f, horizon, return_variance=True) for f in fits]
+    (treated, v1), (control, v0) = found
+    yield float(treated - control), float((v1 / fits[0].durations.size + v0 / fits[1].durations.size) ** 0.5)
+
+
 @job(LIFELINES, "cox_discrete", "cox_continuous", "cox_clustered")
 def _lifelines_cox(name: str, file: str) -> Iterator[Any]:
     import pyarrow.parquet  # noqa: F401
@@ -108,7 +122,7 @@ def _sksurv_curves(name: str, file: str) -> Iterator[Any]:
     for a in _arms(data):
         days = a["time"].to_numpy()
         if name == "aj":
-            times, curves = cumulative_incidence_competing_risks(a["event"].to_numpy(), days, conf_type="log-log")[:2]
+            times, curves = cumulative_incidence_competing_risks(a["event"].to_numpy(int), days, conf_type="log-log")[:2]
             risks.append(float(curves[1][times <= WINDOW][-1]))
         else:
             times, curve, _ = kaplan_meier_estimator(a["had"].to_numpy(), days, conf_type="log-log")
@@ -161,6 +175,7 @@ def _statsmodels_cox(name: str, file: str) -> Iterator[Any]:
 
 @job(STATSMODELS, "rd_regression", "rd_iptw")
 def _statsmodels_risks(name: str, file: str) -> Iterator[Any]:
+    import numpy as np
     import pyarrow.parquet  # noqa: F401
     import statsmodels.api as sm
     from statsmodels.treatment.treatment_effects import TreatmentEffect
@@ -171,15 +186,13 @@ def _statsmodels_risks(name: str, file: str) -> Iterator[Any]:
     others = sm.add_constant(data[COVARIATES]).to_numpy(float)
     arm = data["arm"].to_numpy(float)
     if name == "rd_regression":
-        import numpy as np
-
         fit = sm.Logit(had, np.column_stack([arm, others])).fit(disp=0)
         effects = fit.get_margeff(dummy=True, count=False)
         yield float(effects.margeff[0]), float(effects.margeff_se[0])
     else:
         select = sm.Logit(arm, others).fit(disp=0)
         found = TreatmentEffect(sm.OLS(had, others), arm, results_select=select).ipw()
-        yield float(found.effect), float(found.results_gmm.bse[0])
+        yield float(np.ravel(found.effect)[0]), float(np.ravel(found.results_gmm.bse)[0])
 
 
 # --------------------------------------------------------------------------- coxstream

@@ -35,7 +35,7 @@ KEYS = "time, event, arm"
 _SUMS = ", sum(age), sum(score)"
 _CELLS = f"arm, event = 1 AND time <= {WINDOW}, {', '.join(DISCRETE)}"
 for _name, (_columns, _keys) in {
-    "km": ("", KEYS), "aj": ("", KEYS), "rmst": ("", KEYS),
+    "km": ("", KEYS), "aj": ("", KEYS), "rmst": ("", "time, had, arm"),
     "cox_discrete": ("", f"{KEYS}, {', '.join(DISCRETE)}"),
     "cox_continuous": (_SUMS, f"{KEYS}, {', '.join(DISCRETE)}"),
     "cox_clustered": (_SUMS, f"{KEYS}, {', '.join(DISCRETE)}, site"),
@@ -79,8 +79,8 @@ def _ours(file: str, estimator: str, term: str, roles: dict[str, Any], options: 
     from evaluation.study.models import CohortDesign, Outcome
 
     chosen = get(estimator)(**options)
-    design = CohortDesign(type="cohort", arm="arm", time="time", event="event", time_unit="day",
-                          assignment="observational", **roles)  # fmt: skip
+    design = CohortDesign(type="cohort", arm="arm", time="time", time_unit="day", assignment="observational",
+                          **({"event": "event"} | roles))  # fmt: skip
     yield
     cohort = Cohort.of(design, open_source(file, Path(file).parent))
     found = chosen.fit(cohort, Outcome(id="o", label="o"))
@@ -93,7 +93,7 @@ _ALL: dict[str, Any] = {"covariates": COVARIATES}
 _OURS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "km": ("kaplan_meier", "risk_treated", {"windows": WINDOWS, **_DIES}, {}),
     "aj": ("cumulative_incidence", "risk_treated", {"windows": WINDOWS, **_DIES}, {}),
-    "rmst": ("rmst", "rmtl_difference", {"windows": WINDOWS, **_DIES}, {}),
+    "rmst": ("rmst", "rmst_difference", {"windows": WINDOWS, "event": "had"}, {}),
     "cox_discrete": ("cox", "arm", {"covariates": DISCRETE, **_DIES}, {}),
     "cox_continuous": ("cox", "arm", _ALL | _DIES, {}),
     "cox_clustered": ("cox", "arm", _ALL | _DIES | {"cluster": "site"}, {"robust": True}),

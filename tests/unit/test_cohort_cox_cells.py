@@ -138,6 +138,21 @@ def test_many_events_at_one_time(events, left):
             assert found.squares[power][k] == pytest.approx(expected, rel=1e-12 if power == 0 else 1e-7)
 
 
+@pytest.mark.parametrize("strata", [False, True])
+def test_concordance_block_by_block(monkeypatch, strata):
+    """The same in blocks of 64 rows and all at once; numbers of people add up exactly."""
+    rng = np.random.default_rng(2)
+    n = 5000
+    time, event, score = rng.integers(1, 20, n).astype(float), rng.integers(0, 2, n), rng.normal(size=n)
+    rows = Arrangement(rng.integers(1, 4, n), None, rng.integers(0, 3, n) if strata else None)
+    found = []
+    for block in (64, n):
+        monkeypatch.setattr("evaluation.inference.concordance.BLOCK", block)
+        found.append(concordance(time, event, score, rows))
+    assert found[0] == found[1]
+    assert 0.45 < found[0] < 0.55
+
+
 @given(people)
 @settings(max_examples=200, deadline=None)
 def test_concordance_of_weights_and_strata_over_pairs(rows):

@@ -137,7 +137,7 @@ def test_complete_cases_are_losses_told_apart_from_people_lost_to_follow_up(tmp_
     assert all(r in check.message for r in reasons)
     assert "28.0 % of those who entered are lost to the analysis" in check.message
     assert check.counts == (80, 64, 4, 0, 10, 20, 6, 16)
-    used = [e for e in made.results.estimates if e.term == "risk_difference"][0]
+    used = next(e for e in made.results.estimates if e.term == "risk_difference")
     assert used.n_obs == row.analysed_treated + row.analysed_control + 30 - 5  # those who left count until they did
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
     Flags = NDArray[np.bool_]
 
+BLOCK = 1 << 16  # rows whose order is told at once, which the cache holds
 DIGITS = 10  # of the score; people with equal covariates must tie whatever the order of additions
 
 
@@ -29,11 +30,12 @@ def concordance(time: Floats, event: Integers, score: Floats, rows: Arrangement 
     n = len(time)
     people = np.ones(n) if rows.people is None else rows.people
     mass = np.asarray(people if rows.mass is None else rows.mass, np.float64)  # numbers of people add up exactly
-    stratum = np.zeros(n, np.int64) if rows.stratum is None else rows.stratum
     failed = event == 1
-    rank = _codes(np.unique(np.round(score, DIGITS), return_inverse=True)[1], stratum)
-    moment = np.unique(time, return_inverse=True)[1]
-    turn = _codes(2 * moment + ~failed, stratum)  # events come before those censored at the same time
+    rank = np.unique(np.round(score, DIGITS), return_inverse=True)[1]
+    turn = 2 * np.unique(time, return_inverse=True)[1] + ~failed  # events come before those censored at the same time
+    stratum = np.zeros(n, np.int64) if rows.stratum is None else rows.stratum
+    if rows.stratum is not None:
+        rank, turn = _codes(rank, stratum), _codes(turn, stratum)
     comparable = _later(turn, stratum, failed, mass)
     if comparable == 0:
         return None
@@ -80,8 +82,22 @@ def _ends(new: Flags) -> Integers:
     return np.repeat(np.r_[starts[1:], len(new) + 1], np.diff(np.r_[starts, len(new) + 1]))
 
 
-def _inversions(rank: Integers, counted: Flags, mass: Floats) -> float:
-    """Pairs i < j with rank[i] > rank[j] and i counted, bit by bit of the rank.
+def _inversions(values: Integers, counted: Flags, mass: Floats) -> float:
+    """Pairs i < j with values[i] > values[j] and i counted: between blocks of rows by a histogram, and within each."""
+    length = int(values.max()) + 1
+    size = max(BLOCK, length)
+    seen, total = np.zeros(length), 0.0
+    for start in range(0, len(values), size):
+        block = slice(start, start + size)
+        here, own, weight = values[block], counted[block], mass[block]
+        above = seen.sum() - seen.cumsum()
+        total += float(weight @ above[here]) + _within(here, own, weight)
+        seen += np.bincount(here, weight * own, length)
+    return total
+
+
+def _within(rank: Integers, counted: Flags, mass: Floats) -> float:
+    """The same within one block, bit by bit of the values.
 
     Two ranks differ first in one bit. At each bit, rows stand in the order of the higher bits (kept in their
     own order within equal ones); those with the bit set pass every later one of their group without it.
