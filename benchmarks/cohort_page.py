@@ -1,174 +1,236 @@
-"""The page of the cohort benchmarks, from what was measured: goals met or not, and a table for each job."""
+"""The page of the cohorts' calibration: a summary in words and one table a design, from what the draws found."""
 
-import math
-import platform
-import shutil
-import subprocess
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from __future__ import annotations
 
-SCAN, OURS = "bare scan", "evaluation"
-JOBS = {
-    "km": "Kaplan-Meier curves with bands, risks at three windows, log-rank test",
-    "aj": "Aalen-Johansen curves with bands, risks at three windows, Gray's test",
-    "rmst": "Restricted mean time without the outcome at three horizons",
-    "cox_discrete": "Cox regression, the arm and 4 discrete covariates (Efron)",
-    "cox_continuous": "Cox regression, 2 continuous covariates more",
-    "cox_clustered": "The same with errors by 200 clusters",
-    "fine_gray": "Fine and Gray's regression, the arm and 6 covariates",
-    "rd_regression": "Risk difference by regression on 6 covariates",
-    "rd_iptw": "Risk difference weighted by the inverse propensity, 6 covariates",
-    "km_iptw": "Kaplan-Meier curves weighted by the inverse propensity, 6 covariates",
-    "build": "Building a cohort from tables of events (the drug court's)",
-    "simulate": "Simulating such tables",
-}
-UNITS = {"build": "people, 9 events each"}
-PACKAGES = ("lifelines", "scikit-survival", "statsmodels", "coxstream", "duckdb", "numpy")
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from calibration import FAR_BIAS, NOMINAL, Calibration, Found, share_error, summary
+from cohort_designs import DESIGNS, Case, Design
+from cohort_tests import ALPHA, TRIALS, Question, Trial
+
+COLUMNS = ("estimator", "options", "figure", "people", "bias", "coverage", "SE ratio", "answered", "within limits")
+ASKED = ("estimator", "what is counted", "people", "share", "Monte Carlo SE", "should be", "answered", "within limits")
 
 
 @dataclass(frozen=True)
-class Goal:
-    """At most so many times the scan, at least so many times as fast as the fastest other program."""
+class Counted:
+    """How often something was so, of the draws in which it could be told."""
 
-    scan: float | None = None
-    peer: float | None = None
+    question: Question
+    estimator: str
+    draws: int
+    share: float
+
+    @property
+    def error(self) -> float:
+        """Monte Carlo standard error, at the share that should be, or at the one found where none should be."""
+        expected = self.share if self.question.expected is None else self.question.expected
+        return share_error(expected, self.draws)
+
+    @property
+    def passes(self) -> bool:
+        """Whether it lies within three Monte Carlo standard errors of what should be."""
+        expected = self.question.expected
+        return expected is None or abs(self.share - expected) <= 3 * self.error
 
 
-GOALS = {
-    "km": Goal(2, 15), "aj": Goal(2, 15), "rmst": Goal(2, 15), "cox_discrete": Goal(peer=2.5),
-    "cox_continuous": Goal(peer=1), "cox_clustered": Goal(peer=1),
-}  # fmt: skip
-GROWTH = 1.0
-Row = dict[str, Any]
-Rows = dict[tuple[str, int, str], Row]
+@dataclass
+class Results:
+    """What has been found: by the name of a design or trial, rows of (people, figure), and how often it was drawn."""
+
+    sizes: tuple[int, ...]
+    draws: int
+    estimates: dict[str, list[tuple[int, Calibration]]] = field(default_factory=dict)
+    shares: dict[str, list[tuple[int, Counted]]] = field(default_factory=dict)
+    drawn: dict[str, int] = field(default_factory=dict)
+
+    def add(self, design: Design, size: int, found: Sequence[Sequence[Found | None]]) -> None:
+        """What each draw found for each case, in order."""
+        self.drawn[design.name] = len(found)
+        rows = [summary(case, [f[i] for f in found]) for i, case in enumerate(design.cases)]
+        self.estimates.setdefault(design.name, []).extend((size, c) for c in rows)
+
+    def add_trial(self, trial: Trial, size: int, answers: Sequence[Sequence[bool | None]]) -> None:
+        """What each draw answered to each question, in order."""
+        self.drawn[trial.name] = len(answers)
+        estimators = [f.estimator for f in trial.fits for _ in f.questions]
+        for i, (question, estimator) in enumerate(zip(trial.questions, estimators, strict=True)):
+            known = [a[i] for a in answers if a[i] is not None]
+            row = Counted(question, estimator, len(known), float(np.mean(known)) if known else np.nan)
+            self.shares.setdefault(trial.name, []).append((size, row))
+
+    def judged(self) -> list[tuple[int, Calibration]]:
+        """Rows whose assumptions hold."""
+        return [(n, c) for d in DESIGNS for n, c in self.estimates.get(d.name, []) if c.case.holds]
+
+    def tests(self) -> list[tuple[int, Counted]]:
+        """Shares of which it is known what they should be."""
+        rows = [r for t in TRIALS for r in self.shares.get(t.name, [])]
+        return [(n, c) for n, c in rows if c.question.expected is not None]
+
+
+def passes(c: Calibration) -> bool:
+    """Whether bias and coverage are within their limits, or above them where intervals are known to be too wide."""
+    wide = c.case.wide and abs(c.bias) < FAR_BIAS and c.coverage > NOMINAL
+    return bool(wide or c.passes)
+
+
+def unexplained(results: Results) -> list[str]:
+    """Rows outside the limits without a known reason."""
+    smallest = min(results.sizes)
+    bad = [_named(n, c.case) for n, c in results.judged() if not passes(c) and not (c.case.why and n == smallest)]
+    return bad + [f"{c.question.label}, {n:,} people" for n, c in results.tests() if not c.passes]
+
+
+def _named(size: int, case: Case) -> str:
+    return f"`{case.estimator}` ({case.asked}), `{case.term}`, {size:,} people"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+# --------------------------------------------------------------------------- the page
+
+
 HEAD = """\
-# Benchmarks of the cohort estimators
+# Calibration of the cohort estimators
 
-Written by `make bench` (`benchmarks/speed_cohorts.py`) on {cores} cores, Python {python}: {packages}.
+Does a 95 % interval hold the truth 95 times in 100, and does a test find what is not there 5 times in 100? People are
+drawn with a known effect, {draws:,} times at {sizes} people unless a table says otherwise. `make calibrate` renews this
+page; it fails when a row whose assumptions hold is outside the limits and no reason for it is known.
 
-Each program reads the same Parquet file and gives estimates; imports are done before the clock starts. R gets the columns
-as plain binary files instead, and **its reading is not timed**. Each run is in a process of its own, the programs taking
-turns; figures are medians of so many runs as stand in the table. A program that takes longer than {limit:.0f} CPU seconds, or
-would by its time at the size before, is not run. **Bare scan** is DuckDB's scan and
-group-by of the same columns: nothing that reads the file can be faster.
+## In short
 
-The machine may be shared with other work, which stretches wall time and leaves CPU time nearly as it is: **x scan** and
-**x ours** are ratios of CPU seconds. This project's scans use every core; most other programs use one. "Differs" is
-relative to this project's figure: the risk within a year of the treated, the difference, or the arm's coefficient.
+"""
+TERMS = """
+## How to read the tables
 
-This project's figures hold more than the others': bands that hold whole curves, balance of numbers at risk, proportional
-hazards, errors that carry the estimated propensity. Nothing was taken out for the comparison.
-
-People are followed for two to three years in whole days; deaths compete; who is treated depends on the covariates.
+- **Bias** is the mean error in standard deviations of the estimates; below 0.1 it does no harm.
+- **Coverage** is the share of intervals that hold the truth. With {draws:,} draws its Monte Carlo standard error is
+  {error:.2f} points, so it must lie within {low:.1f} and {high:.1f} %.
+- **SE ratio** is the mean standard error over the standard deviation of the estimates; 1 is right.
+- **Answered** is the share of draws in which there was an answer: in small ones an arm may be without events.
+- Rows marked *assumptions fail* are there to show what happens then, and are not judged.
+- Tests are counted at the 5 % level; where something is there to be found, the share is only shown.
 """
 
 
-def page(rows: Rows, cores: int, limit: float) -> str:
-    """The whole page in Markdown."""
-    text = [HEAD.format(cores=cores, python=platform.python_version(), packages=_versions(), limit=limit)]
-    text += _goals(rows)
-    for job, title in JOBS.items():
-        if sizes := _sizes(rows, job):
-            text += [f"## {title}", "", *_table(rows, job, sizes), ""]
-    return "\n".join(text)
+def page(results: Results) -> str:
+    """The page in `docs/`, the same for the same results."""
+    error = 100 * share_error(NOMINAL, results.draws)
+    *some, last = (f"{n:,}" for n in results.sizes)
+    text = HEAD.format(draws=results.draws, sizes=f"{', '.join(some)} and {last}")
+    text += "".join(f"- {line}\n" for line in _summary(results))
+    text += TERMS.format(draws=results.draws, error=error, low=95 - 3 * error, high=95 + 3 * error)
+    for design in DESIGNS:
+        if found := results.estimates.get(design.name):
+            ordered = sorted(found, key=lambda r: (design.cases.index(r[1].case), r[0]))
+            text += _section(results, design, COLUMNS, [_row(c, n, results.drawn[design.name]) for n, c in ordered])
+    for trial in TRIALS:
+        if shares := results.shares.get(trial.name):
+            ordered_shares = sorted(shares, key=lambda r: (trial.questions.index(r[1].question), r[0]))
+            text += _section(
+                results, trial, ASKED, [_share(c, n, results.drawn[trial.name]) for n, c in ordered_shares]
+            )
+    return text
 
 
-def _sizes(rows: Rows, job: str, program: str | None = None) -> list[int]:
-    return sorted({n for (j, n, p), row in rows.items() if j == job and program in (None, p) and (not program or _ran(row))})
+def _section(results: Results, of: Design | Trial, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    note, draws = of.note, results.drawn[of.name]
+    if draws != results.draws and columns is COLUMNS:
+        error = 100 * share_error(NOMINAL, draws)
+        note += f" Drawn {draws:,} times: the Monte Carlo standard error of a coverage of 95 % is {error:.2f} points."
+    elif draws != results.draws:
+        note += f" Drawn {draws:,} times."
+    lines = [f"\n## {of.title}\n\n{note}\n", _line(columns), _line(["---"] * len(columns)).replace(" ", "")]
+    return "\n".join(lines + [_line(r) for r in rows]) + "\n"
 
 
-def _ran(row: Row | None) -> bool:
-    return row is not None and "cpu" in row
-
-
-def _table(rows: Rows, job: str, sizes: list[int]) -> list[str]:
-    lines = [
-        f"| {UNITS.get(job, 'people')} | program | runs | seconds | CPU seconds | peak MB | x scan | x ours | estimate differs | "
-        "SE differs |",
-        "|" + 10 * "---|",
-    ]
-    for size in sizes:
-        found = {p: row for (j, n, p), row in rows.items() if (j, n) == (job, size)}
-        order = sorted(found, key=lambda p: (p != SCAN, p != OURS, found[p].get("cpu", math.inf), p))
-        lines += ["| " + " | ".join(_cells(size, p, found)) + " |" for p in order]
-    growth = _growth(rows, job)
-    return [*lines, "", f"CPU seconds grow with people by an exponent of {growth:.2f}."] if growth is not None else lines
-
-
-def _cells(size: int, program: str, found: dict[str, Row]) -> list[str]:
-    row, scan, ours = found[program], found.get(SCAN), found.get(OURS)
-    if not _ran(row):
-        return [f"{size:,}", program, "0", row["why"], *[""] * 6]
-    ratios = [f"{row['cpu'] / o['cpu']:.1f}" if o is not None and _ran(o) else "" for o in (scan, ours)]
-    apart = ["", ""]
-    if ours is not None and _ran(ours) and program not in (SCAN, OURS):
-        apart = [_apart(row[k], ours[k]) for k in ("estimate", "std_error")]
-    return [f"{size:,}", program, str(row["runs"]), f"{row['seconds']:.2f}", f"{row['cpu']:.2f}", f"{row['memory']:.0f}",
-            *ratios, *apart]  # fmt: skip
-
-
-def _apart(theirs: float | None, ours: float | None) -> str:
-    if theirs is None or ours is None or math.isnan(theirs):
-        return "none given"
-    return f"{abs(theirs - ours) / abs(ours):.0e}"
-
-
-def _growth(rows: Rows, job: str) -> float | None:
-    """Slope of log CPU seconds on log people from 100,000 people to the most."""
-    sizes = [n for n in _sizes(rows, job, OURS) if n >= 100_000]
-    if len(sizes) < 2:
-        return None
-    first, last = (rows[job, n, OURS]["cpu"] for n in (sizes[0], sizes[-1]))
-    return math.log(last / first) / math.log(sizes[-1] / sizes[0])
-
-
-def _goals(rows: Rows) -> list[str]:
-    lines = [
-        "## Goals", "",
-        "At the most people that were measured: CPU seconds over the scan's, and the fastest other program's over this "
-        "project's.", "",
-        "| job | people | x scan | goal | fastest other program | times as long as ours | goal | growth, goal at most 1 |",
-        "|" + 8 * "---|",
-    ]  # fmt: skip
-    for job, title in JOBS.items():
-        if sizes := _sizes(rows, job, OURS):
-            lines.append(_goal(rows, job, title, sizes))
-    return [*lines, ""]
-
-
-def _goal(rows: Rows, job: str, title: str, sizes: list[int]) -> str:
-    goal, most = GOALS.get(job, Goal()), sizes[-1]
-    ours, scan = rows[job, most, OURS], rows.get((job, most, SCAN))
-    cells = [title, f"{most:,}", "", "", "none at this size", "", ""]
-    if scan is not None and _ran(scan):
-        ratio = ours["cpu"] / scan["cpu"]
-        cells[2:4] = [f"{ratio:.1f}", _verdict(goal.scan, ratio <= (goal.scan or 0), "at most")]
-    for size in reversed(sizes):
-        others = {p: row for (j, n, p), row in rows.items() if (j, n) == (job, size) and p not in (SCAN, OURS) and _ran(row)}
-        if others:
-            fastest = min(others, key=lambda p: others[p]["cpu"])
-            times = others[fastest]["cpu"] / rows[job, size, OURS]["cpu"]
-            at = "" if size == most else f" ({size:,} people)"
-            cells[4:7] = [fastest + at, f"{times:.2g}", _verdict(goal.peer, times >= (goal.peer or 0), "at least")]
-            break
-    growth = _growth(rows, job)
-    cells.append("" if growth is None else f"{growth:.2f}, {'met' if growth <= GROWTH + 0.005 else '**not met**'}")
+def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _verdict(goal: float | None, met: bool, words: str) -> str:
-    return "" if goal is None else f"{words} {goal:g}: {'met' if met else '**not met**'}"
+def _row(c: Calibration, size: int, draws: int) -> Sequence[str]:
+    case = c.case
+    verdict = ("yes" if passes(c) else "**no**") if case.holds else "assumptions fail"
+    verdict += " (too wide)" if case.wide and verdict == "yes" and not c.passes else ""
+    return (f"`{case.estimator}`", case.asked, f"`{case.term}`", f"{size:,}", f"{c.bias:+.3f}", _percent(c.coverage),
+            f"{c.ratio:.3f}", _percent(c.draws / draws), verdict)  # fmt: skip
 
 
-def _versions() -> str:
-    found = []
-    for name in PACKAGES:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    if shutil.which("Rscript"):
-        asked = 'cat(paste0("R ", getRversion(), " with survival ", packageVersion("survival")))'
-        found.append(subprocess.run(["Rscript", "-e", asked], capture_output=True, text=True, check=False).stdout)
-    return ", ".join(found)
+def _share(c: Counted, size: int, draws: int) -> Sequence[str]:
+    expected = c.question.expected
+    verdict = "shown" if expected is None else "yes" if c.passes else "**no**"
+    return (f"`{c.estimator}`", c.question.label, f"{size:,}", _percent(c.share), f"{100 * c.error:.2f} points",
+            "" if expected is None else _percent(expected), _percent(c.draws / draws), verdict)  # fmt: skip
+
+
+# --------------------------------------------------------------------------- in short
+
+
+def _summary(results: Results) -> Iterator[str]:
+    judged, tests = results.judged(), results.tests()
+    good = sum(passes(c) for _, c in judged)
+    if judged:
+        yield f"Of {len(judged)} rows of estimates whose assumptions hold, {good} are within the limits."
+        yield _by_size(judged)
+    for size, c in judged:
+        if not passes(c):
+            why = c.case.why if size == min(results.sizes) else ""
+            yield (
+                f"**Not within the limits**: {_named(size, c.case)}: coverage {_percent(c.coverage)}, "
+                f"bias {c.bias:+.3f}, SE ratio {c.ratio:.3f}. {why or 'No reason is known.'}"
+            )
+    if too_wide := [c for _, c in judged if c.case.wide and not c.passes and passes(c)]:
+        most = max(c.coverage for c in too_wide)
+        yield (
+            f"{len(too_wide)} row{'s have' if len(too_wide) > 1 else ' has'} intervals that are too wide, up to "
+            f"{_percent(most)} coverage: errors that take the chances of staying as known."
+        )
+    yield from _of_tests(tests)
+    yield from _failing(results)
+
+
+def _by_size(judged: list[tuple[int, Calibration]]) -> str:
+    told = []
+    for size in sorted({n for n, _ in judged}):
+        rows = [c for n, c in judged if n == size]
+        told.append(f"{_percent(float(np.mean([c.coverage for c in rows])))} among {size:,} people "
+                    f"(SE ratio {np.mean([c.ratio for c in rows]):.3f})")  # fmt: skip
+    return (
+        f"Over these rows the mean coverage is {', '.join(told)}: intervals are a little too narrow among few people."
+    )
+
+
+def _of_tests(tests: list[tuple[int, Counted]]) -> Iterator[str]:
+    for what, rows in (
+        ("tests where there is nothing to be found", [(n, c) for n, c in tests if c.question.expected == ALPHA]),
+        ("bands that are to hold a whole curve", [(n, c) for n, c in tests if c.question.expected == NOMINAL]),
+    ):
+        if rows:
+            shares = [c.share for _, c in rows]
+            good = sum(c.passes for _, c in rows)
+            did = "reject" if rows[0][1].question.expected == ALPHA else "hold it"
+            yield (
+                f"Of {len(rows)} rows of {what}, {good} are within the limits; they {did} in "
+                f"{_percent(min(shares))} to {_percent(max(shares))} of draws."
+            )
+            for n, c in rows:
+                if not c.passes:
+                    yield f"**Not within the limits**: {c.question.label}, {n:,} people: {_percent(c.share)}."
+
+
+def _failing(results: Results) -> Iterator[str]:
+    """The worst of every design whose assumptions fail for some figure."""
+    for design in DESIGNS:
+        rows = [(n, c) for n, c in results.estimates.get(design.name, []) if not c.case.holds]
+        if rows:
+            size, worst = min(rows, key=lambda r: r[1].coverage)
+            yield (
+                f"Where assumptions fail ({design.title.lower()}): {_named(size, worst.case)}: "
+                f"coverage {_percent(worst.coverage)}."
+            )
