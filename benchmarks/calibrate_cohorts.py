@@ -59,8 +59,9 @@ def _found(case: Case, rows: tuple[Any, ...], drawn: draw.Drawn) -> Found | None
 
 def one_draw(design: str, size: int, seed: int) -> list[Found | None]:
     """The findings of every case of a design for one seed, among `size` people."""
-    from evaluation.inference import curve_bands
     from threadpoolctl import threadpool_limits
+
+    from evaluation.inference import curve_bands
 
     chosen = next(d for d in DESIGNS if d.name == design)
     few = patch.object(curve_bands, "DRAWS", FEW_DRAWS)
@@ -76,9 +77,10 @@ def one_draw(design: str, size: int, seed: int) -> list[Found | None]:
 
 def one_trial(name: str, size: int, seed: int) -> list[bool | None]:
     """What every question of a trial of tests and bands answers for one seed, among `size` people; None: nothing."""
+    from threadpoolctl import threadpool_limits
+
     from evaluation.errors import NotEstimable
     from evaluation.inference import curve_bands
-    from threadpoolctl import threadpool_limits
 
     chosen = next(t for t in TRIALS if t.name == name)
     draws = curve_bands.DRAWS if chosen.bands else FEW_DRAWS

@@ -30,6 +30,11 @@ class Case:
     ignoring: bool = False  # as if people were not in groups
 
     @property
+    def figure(self) -> str:
+        """The term, and which truth it is held against where there are several."""
+        return f"`{self.term}`" + (f" ({self.truth.partition(':')[2]})" if self.truth else "")
+
+    @property
     def asked(self) -> str:
         """The options in words."""
         said = [f"{k}: {v:g}" if isinstance(v, float) else f"{k}: {v}" for k, v in self.options.items()]
@@ -59,7 +64,8 @@ def _risk(adjust: str, **more: Any) -> Case:
 
 NARROW = (
     "Chance has a part in it: see the same drawn again below. But errors of this kind are also somewhat too small "
-    "among few people, as residuals of a fitted model are smaller than the errors they stand for (MacKinnon & White, 1985)."
+    "among few people, as residuals of a fitted model are smaller than the errors they stand for (MacKinnon & "
+    "White, 1985)."
 )
 
 DESIGNS = (

@@ -12,6 +12,7 @@ from cohort_designs import DESIGNS, Case, Design
 from cohort_tests import ALPHA, TRIALS, Question, Trial
 
 COLUMNS = ("estimator", "options", "figure", "people", "bias", "coverage", "SE ratio", "answered", "within limits")
+A_LITTLE = 0.99  # mean SE ratio below which intervals are said to be too narrow
 ASKED = ("estimator", "what is counted", "people", "share", "Monte Carlo SE", "should be", "answered", "within limits")
 
 
@@ -58,7 +59,7 @@ class Results:
         self.drawn[trial.name] = len(answers)
         estimators = [f.estimator for f in trial.fits for _ in f.questions]
         for i, (question, estimator) in enumerate(zip(trial.questions, estimators, strict=True)):
-            known = [a[i] for a in answers if a[i] is not None]
+            known = [float(found) for a in answers if (found := a[i]) is not None]
             row = Counted(question, estimator, len(known), float(np.mean(known)) if known else np.nan)
             self.shares.setdefault(trial.name, []).append((size, row))
 
@@ -86,7 +87,7 @@ def unexplained(results: Results) -> list[str]:
 
 
 def _named(size: int, case: Case) -> str:
-    return f"`{case.estimator}` ({case.asked}), `{case.term}`, {size:,} people"
+    return f"`{case.estimator}` ({case.asked}), {case.figure}, {size:,} people"
 
 
 def _percent(share: float) -> str:
@@ -100,8 +101,8 @@ HEAD = """\
 # Calibration of the cohort estimators
 
 Does a 95 % interval hold the truth 95 times in 100, and does a test find what is not there 5 times in 100? People are
-drawn with a known effect, {draws:,} times at {sizes} people unless a table says otherwise. `make calibrate` renews this
-page; it fails when a row whose assumptions hold is outside the limits and no reason for it is known.
+drawn with a known effect, {draws:,} times at {sizes} people unless a table says otherwise. `make calibrate`
+renews this page; it fails when a row whose assumptions hold is outside the limits and no reason for it is known.
 
 ## In short
 
@@ -109,7 +110,8 @@ page; it fails when a row whose assumptions hold is outside the limits and no re
 TERMS = """
 ## How to read the tables
 
-- **Bias** is the mean error in standard deviations of the estimates; below 0.1 it does no harm.
+- **Bias** is the mean error in standard deviations of the estimates; below 0.1, or three
+  Monte Carlo standard errors where draws are few, it counts as none.
 - **Coverage** is the share of intervals that hold the truth. With {draws:,} draws its Monte Carlo standard error is
   {error:.2f} points, so it must lie within {low:.1f} and {high:.1f} %.
 - **SE ratio** is the mean standard error over the standard deviation of the estimates; 1 is right.
@@ -158,7 +160,7 @@ def _row(c: Calibration, size: int, draws: int) -> Sequence[str]:
     case = c.case
     verdict = ("yes" if passes(c) else "**no**") if case.holds else "assumptions fail"
     verdict += " (too wide)" if case.wide and verdict == "yes" and not c.passes else ""
-    return (f"`{case.estimator}`", case.asked, f"`{case.term}`", f"{size:,}", f"{c.bias:+.3f}", _percent(c.coverage),
+    return (f"`{case.estimator}`", case.asked, case.figure, f"{size:,}", f"{c.bias:+.3f}", _percent(c.coverage),
             f"{c.ratio:.3f}", _percent(c.draws / draws), verdict)  # fmt: skip
 
 
@@ -196,14 +198,15 @@ def _summary(results: Results) -> Iterator[str]:
 
 
 def _by_size(judged: list[tuple[int, Calibration]]) -> str:
-    told = []
+    told, ratios = [], []
     for size in sorted({n for n, _ in judged}):
         rows = [c for n, c in judged if n == size]
-        told.append(f"{_percent(float(np.mean([c.coverage for c in rows])))} among {size:,} people "
-                    f"(SE ratio {np.mean([c.ratio for c in rows]):.3f})")  # fmt: skip
-    return (
-        f"Over these rows the mean coverage is {', '.join(told)}: intervals are a little too narrow among few people."
-    )
+        ratios.append(float(np.mean([c.ratio for c in rows])))
+        told.append(
+            f"{_percent(float(np.mean([c.coverage for c in rows])))} among {size:,} people (SE ratio {ratios[-1]:.3f})"
+        )
+    narrow = ": among the fewest people intervals are a little too narrow" if ratios[0] < A_LITTLE else ""
+    return f"Over these rows the mean coverage is {', '.join(told)}{narrow}."
 
 
 def _of_tests(tests: list[tuple[int, Counted]]) -> Iterator[str]:
@@ -219,9 +222,15 @@ def _of_tests(tests: list[tuple[int, Counted]]) -> Iterator[str]:
                 f"Of {len(rows)} rows of {what}, {good} are within the limits; they {did} in "
                 f"{_percent(min(shares))} to {_percent(max(shares))} of draws."
             )
-            for n, c in rows:
-                if not c.passes:
-                    yield f"**Not within the limits**: {c.question.label}, {n:,} people: {_percent(c.share)}."
+            yield from _missed([(n, c) for n, c in rows if not c.passes])
+
+
+def _missed(rows: list[tuple[int, Counted]]) -> Iterator[str]:
+    """Rows outside the limits, those with the same reason in one line."""
+    for why in dict.fromkeys(c.question.why for _, c in rows):
+        told = [f"{c.question.label}, {n:,} people: {_percent(c.share)} of {c.draws:,} draws" for n, c in rows
+                if c.question.why == why]  # fmt: skip
+        yield f"**Not within the limits**: {'; '.join(told)}. {why or 'No reason is known.'}"
 
 
 def _failing(results: Results) -> Iterator[str]:

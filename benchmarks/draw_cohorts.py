@@ -58,7 +58,7 @@ def _drawn(x: Floats, arm: Floats, time: Floats, event: Floats, truth: dict[str,
     follow_up = more.pop("follow_up", None)
     if isinstance(follow_up, np.ndarray):
         columns["follow_up"] = follow_up
-    columns |= more.pop("columns", {})  # type: ignore[arg-type]
+    columns |= more.pop("columns", {})  # type: ignore[call-overload]
     return Drawn(columns, truth, dict(more.pop("competing", {})), isinstance(follow_up, np.ndarray))  # type: ignore[call-overload]
 
 
@@ -75,7 +75,7 @@ def yes_or_no(n: int, generator: np.random.Generator, *, by_lot: bool, often: fl
     arm = _arms(x, by_lot, generator, often)
     happens = generator.random(n) < _risk(x, arm)
     time = np.where(happens, WINDOW * generator.random(n) ** 1.25, END)
-    truth = {}
+    truth: dict[str, float] = {}
     enters = chance(GRID, often)
     for name, weight in (("", None), (":att", enters), (":ato", enters * (1 - enters))):
         one, zero = _means(_risk, weight)

@@ -26,13 +26,14 @@ def cohort(drawn: draw.Drawn, folder: Path, cluster: str | None = None) -> Any:
     """The people as a cohort whose data are a file in a folder."""
     import pyarrow as pa
     import pyarrow.parquet as pq
+
     from evaluation.data.cohort import Cohort
     from evaluation.data.engine import open_source
     from evaluation.study.models import CohortDesign
 
-    columns = dict(drawn.columns)
+    columns: dict[str, Any] = dict(drawn.columns)
     for name in ("arm", "event"):
-        columns[name] = columns[name].astype(np.int64)  # type: ignore[assignment]
+        columns[name] = columns[name].astype(np.int64)
     pq.write_table(pa.table(columns), folder / "people.parquet", compression="none")
     design = CohortDesign(
         type="cohort", arm="arm", assignment="observational", time="time", time_unit="month", event="event",
