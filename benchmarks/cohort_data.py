@@ -1,4 +1,4 @@
-"""People for the speed benchmarks of cohort estimators: Parquet for all, plain columns for R, histories for the builder."""
+"""People for the speed benchmarks of cohorts: Parquet for all, plain columns for R, histories for the builder."""
 
 import sys
 from pathlib import Path
@@ -48,7 +48,8 @@ def _block(number: np.ndarray, generator: np.random.Generator) -> pa.Table:
     time = np.minimum(np.ceil(np.minimum(until, death)), end)
     event = np.where(np.minimum(until, death) > end, 0, np.where(until <= death, 1, 2))
     kinds = {"id": (number, pa.int32()), "arm": (arm, pa.int8()), "time": (time, pa.int16()),
-             "event": (event, pa.int8()), "had": (event == 1, pa.int8()), "until": (end, pa.int16()), "site": (site, pa.int16()),
+             "event": (event, pa.int8()), "had": (event == 1, pa.int8()), "until": (end, pa.int16()),
+             "site": (site, pa.int16()),
              "female": (female, pa.int8()), "young": (young, pa.int8()), "employed": (employed, pa.int8()),
              "prior": (prior, pa.int8()), "age": (age, pa.float64()), "score": (score, pa.float64())}  # fmt: skip
     return pa.table({name: pa.array(np.asarray(values, kind.to_pandas_dtype()), kind)
@@ -56,7 +57,7 @@ def _block(number: np.ndarray, generator: np.random.Generator) -> pa.Table:
 
 
 def plain(file: Path) -> Path:
-    """The same columns as plain binary files, whole numbers in 4 bytes and others in 8, which R reads without help."""
+    """The same columns as plain binary files, which R reads: whole numbers in 4 bytes and others in 8."""
     folder = file.with_suffix("")
     if not folder.exists():
         part = file.with_suffix(".columns")

@@ -12,7 +12,9 @@ LIFELINES, SKSURV, STATSMODELS, COXSTREAM = "lifelines", "scikit-survival", "sta
 COX = {"cox_discrete": DISCRETE, "cox_continuous": COVARIATES, "cox_clustered": COVARIATES}
 
 
-def job(program: str, *names: str) -> Callable[[Callable[[str, str], Iterator[Any]]], Callable[[str, str], Iterator[Any]]]:
+def job(
+    program: str, *names: str
+) -> Callable[[Callable[[str, str], Iterator[Any]]], Callable[[str, str], Iterator[Any]]]:
     """Register a generator of (job, file): what it does before its first yield is import, the second is the answer."""
 
     def register(run: Callable[[str, str], Iterator[Any]]) -> Callable[[str, str], Iterator[Any]]:
@@ -122,7 +124,9 @@ def _sksurv_curves(name: str, file: str) -> Iterator[Any]:
     for a in _arms(data):
         days = a["time"].to_numpy()
         if name == "aj":
-            times, curves = cumulative_incidence_competing_risks(a["event"].to_numpy(int), days, conf_type="log-log")[:2]
+            times, curves = cumulative_incidence_competing_risks(a["event"].to_numpy(int), days, conf_type="log-log")[
+                :2
+            ]
             risks.append(float(curves[1][times <= WINDOW][-1]))
         else:
             times, curve, _ = kaplan_meier_estimator(a["had"].to_numpy(), days, conf_type="log-log")
@@ -205,5 +209,7 @@ def _coxstream(name: str, file: str) -> Iterator[Any]:
 
     yield
     data = _frame(file, *COX[name])
-    fit = CoxStream().fit(data["time"].to_numpy(float), data["had"].to_numpy(), data[["arm", *COX[name]]].to_numpy(float))
+    fit = CoxStream().fit(
+        data["time"].to_numpy(float), data["had"].to_numpy(), data[["arm", *COX[name]]].to_numpy(float)
+    )
     yield float(fit.coef_[0]), float(fit.standard_errors_[0])

@@ -153,7 +153,7 @@ def peak() -> float:
 
 
 def main() -> None:
-    import cohort_peers  # noqa: F401 - fills PROGRAMS
+    import cohort_peers
 
     name, program, file = sys.argv[1:]
     warnings.simplefilter("ignore")

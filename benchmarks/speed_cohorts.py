@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cohort_page import JOBS, OURS, SCAN, page
+from speed_page import JOBS, OURS, SCAN, page
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -60,8 +60,14 @@ def once(job: str, program: str, file: Path, limit: float) -> Row:
             return {"why": "R is not there"}
         command = ["Rscript", "--vanilla", str(HERE / "cohort_peers.R"), job, program, str(file.with_suffix(""))]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=WAITED * limit, check=True,
-                              preexec_fn=lambda: _capped(math.ceil(limit)))  # noqa: PLW1509
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=WAITED * limit,
+            check=True,
+            preexec_fn=lambda: _capped(math.ceil(limit)),
+        )
         found: Row = json.loads(done.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
         return {"why": f"took longer than {limit:.0f} s"}
@@ -91,14 +97,14 @@ def measured(job: str, size: int, chosen: argparse.Namespace, kept: dict[str, Ro
         if why := _too_long(job, size, program, chosen.limit, kept):
             left[program] = why
     for _ in range(chosen.repeats):
-        for program in runs:
-            if program in left or (runs[program] and runs[program][0]["cpu"] > LONG):
+        for program, done in runs.items():
+            if program in left or (done and done[0]["cpu"] > LONG):
                 continue
             found = once(job, program, file, chosen.limit)
             if "why" in found:
                 left[program] = found["why"]
             else:
-                runs[program].append(found)
+                done.append(found)
     for program, found in runs.items():
         kept[_key(job, size, program)] = _median(found) if found and program not in left else {"why": left[program]}
 
