@@ -17,8 +17,8 @@ from cohort_designs import SIZES
 
 ALPHA = 0.05
 EARLY = (
-    "Most misses are a lower limit that is too high, among few people above all where a band begins, just after one of "
-    "the first events. The critical value is sought at no more than 100 times of a curve, which adds a little."
+    "Most misses are a lower limit that is too high, soon after the band begins: with ten to some twenty events behind "
+    "it an incidence is still skewed, more than the scale of its band takes off."
 )
 Read = Callable[[Any], bool | None]  # of a fitted analysis
 
