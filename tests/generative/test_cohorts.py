@@ -18,6 +18,7 @@ from tests.generative.cohorts import STUDIES, fitted, study_of, tables, written
 
 DRAWS = int(os.environ.get("COHORT_DRAWS", "1"))
 PEOPLE = 150
+ON_SPARK_PEOPLE = 300  # in each study, all in one job: together more than a thousand histories
 ON_SPARK = STUDIES if DRAWS > 1 else ("every_rule", "bases", "street", "short_tables")  # what the dialects differ in
 
 
@@ -101,7 +102,7 @@ def test_histories_hold_what_they_are_to_test():
 @on_spark
 @pytest.mark.parametrize("name", ON_SPARK)
 def test_spark_gives_what_the_reference_gives(name, tmp_path):
-    study, made, expected = drawn(name, 1, people=100)
+    study, made, expected = drawn(name, 1, people=ON_SPARK_PEOPLE)
     written(made, tmp_path)
     built = build_cohort(study, tmp_path, tmp_path / "out" / "cohort.parquet", LOCAL)
     assert counts(built) == expected.flow

@@ -100,7 +100,7 @@ def test_mean_time_lost_as_in_r_survival(people):
     (gained,) = checks(found, "days_gained")
     assert gained.statistic == pytest.approx(kept.estimate * 365.25 / 12)
     assert "lost" in gained.message
-    assert "death count as free of it" in gained.message
+    assert "Days after death are not days in freedom" in gained.message
 
 
 def test_death_ignored_overstates(people, by_sex):

@@ -181,3 +181,45 @@ def test_concordance_with_ties_in_time_and_score(people):
     score = found["arm"].estimate * coarse["arm"] + found["employed"].estimate * coarse["employed"]
     expected = concordance_index(coarse["time"], -score.round(10), coarse["event"])
     assert checks(results, "concordance")[0].statistic == pytest.approx(expected, abs=1e-12)
+
+
+def test_strata(people):
+    people = people.assign(region=people["court"] % 3)
+    results = fit("cox", people, {"strata": ["region"]}, covariates=COVARIATES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = CoxPHFitter().fit(people[[*TERMS, "region", "time", "event"]], "time", "event", strata=["region"],
+                                  fit_options={"precision": 1e-12})  # fmt: skip
+    assert_equal(estimates(results), other.params_, other.standard_errors_, 1e-8)
+    assert checks(results, "log_likelihood")[0].statistic == pytest.approx(other.log_likelihood_, rel=1e-11)
+    for ties in ("efron", "breslow"):
+        third = sm.PHReg(people["time"], people[TERMS], people["event"], ties=ties, strata=people["region"]).fit()
+        found = estimates(fit("cox", people, {"strata": ["region"], "ties": ties}, covariates=COVARIATES))
+        assert_equal(found, third.params, third.bse, 1e-8)
+
+
+def test_weights_robust_and_clustered_without_ties(people):
+    """With Efron's ties lifelines leaves these out of the residuals, so without ties: R has the others."""
+    rng = np.random.default_rng(8)
+    people = without_ties(people).assign(w=rng.choice([0.5, 1.0, 2.5], len(people)))
+    for options in ({"robust": True}, {"cluster_col": "court"}):
+        columns = [*TERMS, "w", "time", "event", *(["court"] if "cluster_col" in options else [])]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            other = CoxPHFitter().fit(people[columns], "time", "event", weights_col="w",
+                                      fit_options={"precision": 1e-12}, **options)  # fmt: skip
+        cluster = {"cluster": "court"} if "cluster_col" in options else {}
+        results = fit("cox", people, covariates=COVARIATES, weights="w", **cluster)
+        assert_equal(estimates(results), other.params_, other.standard_errors_, 1e-7)
+        assert checks(results, "log_likelihood")[0].statistic == pytest.approx(other.log_likelihood_, rel=1e-10)
+
+
+def test_strata_and_weights_against_lifelines_with_ties(people):
+    people = people.assign(region=people["court"] % 3, w=1 + people["court"] % 4 / 2)
+    results = fit("cox", people, {"strata": ["region"]}, covariates=COVARIATES, weights="w")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = CoxPHFitter().fit(people[[*TERMS, "region", "w", "time", "event"]], "time", "event", strata=["region"],
+                                  weights_col="w", robust=True, fit_options={"precision": 1e-12})  # fmt: skip
+    found = estimates(results)
+    assert [found[t].estimate for t in TERMS] == pytest.approx(list(other.params_), abs=1e-8)

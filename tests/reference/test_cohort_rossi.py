@@ -12,6 +12,7 @@ Data: `lifelines.datasets.load_rossi`. Sources of the figures:
 import pytest
 from lifelines.datasets import load_rossi
 
+from evaluation.inference.imputed import nelson_aalen
 from tests.cohorts import checks, estimates, fit
 from tests.cohorts import survival as curve_of
 
@@ -89,6 +90,13 @@ def test_overall_survival(people, week, survival, std_error):
     at = curve.time.tolist().index(week)
     assert curve.survival[at] == pytest.approx(survival, abs=1e-9)
     assert curve.std_error[at] == pytest.approx(std_error, abs=1e-7)
+
+
+@pytest.mark.parametrize(("week", "hazard"), [(13, 0.0472730738), (26, 0.133068323), (52, 0.3051275337)])
+def test_cumulative_hazard(people, week, hazard):
+    """Nelson and Aalen's estimate, as R survival 3.5-3 has it (`survfit(...)$cumhaz`)."""
+    found = nelson_aalen(people.week.to_numpy(float), people.arrest.to_numpy())
+    assert found[people.week <= week].max() == pytest.approx(hazard, abs=1e-10)
 
 
 @pytest.mark.parametrize(("conf_type", "low", "high"), [

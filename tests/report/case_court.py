@@ -97,7 +97,7 @@ def court() -> Case:
         for level, e, n in (("0", -0.1, 940), ("1", -0.05, 460))
     ]  # fmt: skip
     lost = {"analysis": "main", "time": 24.0, "n_treated": 640, "n_control": 800, "known_treated": 620,
-            "known_control": 780, "overall": 2.8, "differential": 0.6, "boundary_cautious": 5.9,
+            "known_control": 780, "analysed_treated": 620, "analysed_control": 780, "overall": 2.8, "differential": 0.6, "boundary_cautious": 5.9,
             "boundary_optimistic": 10.3, "rating_cautious": "low", "rating_optimistic": "low", "status": "ok"}  # fmt: skip
     steps = [
         flow("", "Index events in the tables", "row", 0, 1612),

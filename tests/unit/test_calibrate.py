@@ -6,6 +6,7 @@ import statistics
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "calibrate.py"
@@ -74,10 +75,70 @@ def test_one_draw_of_a_panel_design_answers_every_case(design):
     assert all(f is not None and f.std_error > 0 for f in found)
 
 
-@pytest.mark.parametrize("design", ["entry", "deaths", "monthly", "counts"])
+@pytest.mark.parametrize(
+    "design", ["entry", "deaths", "monthly", "counts", "waning", "many_groups", "few_groups", "gaps"]
+)
 def test_one_draw_of_a_cohort_design_answers_every_case(design):
     cohorts = loaded("calibrate_cohorts")
     cases = next(d.cases for d in cohorts.DESIGNS if d.name == design)
     found = cohorts.one_draw(design, 1000, 3)
     assert len(found) == len(cases)
     assert all(f is not None and f.std_error > 0 for f in found)
+
+
+def test_one_draw_of_each_trial_answers_every_question():
+    cohorts = loaded("calibrate_cohorts")
+    for trial in cohorts.TRIALS:
+        answers = cohorts.one_trial(trial.name, 300, 2)
+        assert len(answers) == len(trial.questions)
+        assert all(isinstance(a, bool) for a in answers), trial.name
+
+
+def test_groups_enter_whole_and_gaps_depend_on_arm_and_outcome():
+    draw = loaded("draw_cohorts")
+    people = draw.clustered(1000, np.random.default_rng(1), groups=10, treated=3).columns
+    arms = {g: set(people["arm"][people["group"] == g]) for g in np.unique(people["group"])}
+    assert all(len(a) == 1 for a in arms.values())
+    assert sum(a == {1.0} for a in arms.values()) == 3
+    gaps = draw.gaps(20_000, np.random.default_rng(1)).columns
+    hit = (gaps["arm"] == 1) & (gaps["event"] == 1)
+    assert np.isnan(gaps["x1"][hit]).mean() == pytest.approx(0.6, abs=0.02)
+    assert np.isnan(gaps["x1"][~hit]).mean() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("arm", [1.0, 0.0])
+def test_true_curves_are_what_is_drawn(arm):
+    draw = loaded("draw_cohorts")
+    moments = np.array([6.0, 12.0])  # before anyone's follow-up ends
+    people = draw.times(200_000, np.random.default_rng(1), by_lot=True, deaths=draw.DEATH).columns
+    mine = people["arm"] == arm
+    for code, of_death in ((1, False), (2, True)):
+        seen = [((people["event"] == code) & (people["time"] <= m))[mine].mean() for m in moments]
+        assert draw.incidence(moments, arm, draw.DEATH, of_death=of_death) == pytest.approx(seen, abs=0.004)
+    waning = draw.waning(200_000, np.random.default_rng(2))
+    risk = [((waning.columns["event"] == 1) & (waning.columns["time"] <= 12))[waning.columns["arm"] == a].mean()
+            for a in (1, 0)]  # fmt: skip
+    assert np.log(np.log1p(-risk[0]) / np.log1p(-risk[1])) == pytest.approx(draw.EARLY, abs=0.05)
+
+
+def test_the_page_names_what_is_outside_the_limits():
+    cohorts, page, calibration = (loaded(n) for n in ("calibrate_cohorts", "cohort_page", "calibration"))
+    design = next(d for d in cohorts.DESIGNS if d.name == "entry_again")
+    trial = next(t for t in cohorts.TRIALS if t.name == "one_difference")
+    generator = np.random.default_rng(1)
+
+    def results(covered, rejected):
+        made = page.Results((300,), 1000)
+        found = [[calibration.Found(e, 1.0, i < covered)] for i, e in enumerate(generator.normal(size=1000))]
+        made.add(design, 300, found)
+        made.add_trial(trial, 300, [[i < rejected] for i in range(1000)])
+        return made
+
+    right, wrong = results(950, 50), results(900, 90)
+    assert page.unexplained(right) == []
+    assert "**no**" not in page.page(right)
+    assert len(page.unexplained(wrong)) == 2
+    text = page.page(wrong)
+    assert text.count("**Not within the limits**") == text.count("**no**") == 2
+    assert "coverage 90.0 %" in text
+    assert "300 people: 9.0 % of 1,000 draws" in text

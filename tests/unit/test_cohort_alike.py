@@ -87,7 +87,8 @@ def test_a_continuous_characteristic_has_a_ratio_of_variances(tmp_path):
     (True, 0.02, "pass", "are alike in every characteristic"),
     (True, 0.15, "warn", "see aipw"),
     (True, 0.4, "fail", "too far apart for an adjustment to be trusted"),
-    (False, 0.15, "pass", "which is part of this analysis"),
+    (False, 0.02, "pass", "At baseline the arms are alike in every characteristic"),
+    (False, 0.15, "pass", "From 0.05 to 0.25 such an adjustment is asked for, and this analysis makes it"),
     (False, 0.4, "fail", "too far apart"),
 ])  # fmt: skip
 def test_lines_of_balance(weight, smd, status, words):
@@ -95,6 +96,18 @@ def test_lines_of_balance(weight, smd, status, words):
     assert check.status == status
     assert words in check.message
     assert check.statistic == pytest.approx(smd, abs=0.03)
+
+
+@pytest.mark.parametrize("smd", [0.15, 0.4])
+def test_a_regression_is_told_of_baseline_and_never_of_weighting(smd):
+    (check,) = balance([made(False, smd)], randomised=False).checks
+    assert check.message.startswith("At baseline the arms differ")
+    assert "leaves the arms as they are" in check.message
+    assert "weight" not in check.message.lower()
+    assert "match" not in check.message.lower()
+    both = made(True, smd)
+    (weighed,) = balance([Compared(**{**vars(both), "regressed": True})], randomised=False).checks  # doubly robust
+    assert weighed.message.startswith("After weighting or matching, the arms differ")
 
 
 # --------------------------------------------------------------------------- overlap

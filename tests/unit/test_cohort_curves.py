@@ -146,7 +146,7 @@ def test_where_greenwood_says_nothing():
 
 
 def test_competing_events_and_clusters_are_warned_of():
-    frame = expanded([(1, 2, 2, 1), (1, 5, 1, 3), (0, 2, 1, 2), (0, 6, 3, 2)]).assign(court=range(8))
+    frame = expanded([(1, 2, 2, 1), (1, 5, 1, 3), (0, 2, 1, 2), (0, 6, 3, 2)]).assign(court=[0, 1, 0, 1, 2, 3, 2, 3])
     results = fit("kaplan_meier", frame, competing={"death": 2, "deported": 3}, cluster="court", windows=[2])
     (found,) = checks(results, "competing_events")
     assert (found.status, found.statistic, found.counts) == ("warn", 3, (1, 2))

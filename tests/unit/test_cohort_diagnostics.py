@@ -113,6 +113,47 @@ def test_missing_values_are_losses_and_missing_arms_nobody_s(tmp_path):
     assert (row.n_treated, row.known_treated, row.n_control, row.known_control) == (98, 94, 100, 99)
 
 
+def test_complete_cases_are_losses_told_apart_from_people_lost_to_follow_up(tmp_path):
+    frame = lossy(10, 20, late=0).astype({"event": float})  # 90 and 80 of 100 are followed
+    frame["age"], frame["score"] = 30.0 + np.arange(len(frame)) % 7, np.arange(len(frame)) % 5.0
+    treated, control = frame.index[frame["arm"] == 1], frame.index[frame["arm"] == 0]
+    stayed = frame["time"] == 12
+    frame.loc[stayed, "event"] = np.where(np.arange(stayed.sum()) % 3 == 0, 1.0, 0.0)
+    frame.loc[treated[:4], "event"] = np.nan  # of those followed
+    frame.loc[treated[2:10], "age"] = np.nan  # two of them have no event either, and count as that
+    frame.loc[control[:12], "age"] = np.nan
+    frame.loc[control[10:16], "score"] = np.nan  # two lack both
+    frame.loc[control[-5:], "age"] = np.nan  # had left before: lost for that
+    made = case(frame, tmp_path, options={"adjust": "regression", "censoring": "ipcw"}, assignment="randomised",
+                follow_up="follow", covariates=["age", "score"])  # fmt: skip
+    found = attrition(made)
+    row, check = found.attrition[0], found.checks[0]
+    assert (row.n_treated, row.known_treated, row.analysed_treated) == (100, 86, 80)
+    assert (row.n_control, row.known_control, row.analysed_control) == (100, 80, 64)
+    assert row.overall == pytest.approx(28)
+    assert row.differential == pytest.approx(16)
+    reasons = ("2.0 % for an outcome", "15.0 % for follow-up that ended before (10.0 % of the treated, 20.0 % of the",
+               "11.0 % for a characteristic that is not recorded")  # fmt: skip
+    assert all(r in check.message for r in reasons)
+    assert "28.0 % of those who entered are lost to the analysis" in check.message
+    assert check.counts == (80, 64, 4, 0, 10, 20, 6, 16)
+    used = next(e for e in made.results.estimates if e.term == "risk_difference")
+    assert used.n_obs == row.analysed_treated + row.analysed_control + 30 - 5  # those who left count until they did
+
+
+def test_analyses_that_adjust_for_nothing_lose_nobody_for_a_characteristic(tmp_path):
+    frame = lossy(0, 0, late=0)
+    frame["age"] = np.where(np.arange(len(frame)) < 30, np.nan, 40.0)
+    made = case(frame, tmp_path, "kaplan_meier", assignment="randomised", follow_up="follow", covariates=["age"])
+    assert attrition(made).attrition[0].overall == 0
+
+
+def test_people_without_a_group_are_said(tmp_path):
+    frame = lossy(0, 0, late=0).astype({"arm": float})
+    frame.loc[[4, 5], "arm"] = np.nan
+    assert "whose group is not recorded" in of(frame, tmp_path).checks[0].message
+
+
 def test_deaths_are_known(tmp_path):
     frame = lossy(0, 0, late=0)
     frame.loc[:9, ["time", "event"]] = [2.0, 2]

@@ -129,6 +129,18 @@ def test_a_covariate_that_marks_people_without_events_is_named(people):
     assert "`lucky`" in found.checks[0].message
 
 
+def test_time_at_risk_that_goes_on_after_a_competing_event_is_told(people):
+    died = np.arange(len(people)) % 10 == 0
+    months = people["days"] / 30.4375
+    frame = people.assign(event=np.where(died, 2, 0), time=np.where(died & (people.index < 100), months - 3, months))
+    (told,) = checks(fitted(frame, competing={"death": 2}), "exposure_past_competing")
+    assert (told.status, told.statistic, told.counts) == ("warn", 10, (10, 50))
+    assert "10 of 60 people" in told.message
+    rounded = frame.assign(time=np.ceil(months))
+    assert not checks(fitted(rounded, competing={"death": 2}), "exposure_past_competing")
+    assert not checks(fitted(frame.assign(event=0)), "exposure_past_competing")
+
+
 BUILT = {"number": "rearrest_count", "days": "rearrest_days"}
 
 

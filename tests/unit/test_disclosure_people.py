@@ -192,9 +192,11 @@ def test_bins_are_put_together_until_none_is_small(profile, people):
     assert all(a["high"] == b["low"] for a, b in pairwise(out))
 
 
-def lost(time, entered, known, name="main"):
+def lost(time, entered, known, name="main", analysed=None):
+    analysed = analysed or known
     return {"study": "s", "analysis": name, "time": time, "n_treated": entered[0], "n_control": entered[1],
-            "known_treated": known[0], "known_control": known[1], "overall": 5.0, "differential": 1.0,
+            "known_treated": known[0], "known_control": known[1], "analysed_treated": analysed[0],
+            "analysed_control": analysed[1], "overall": 5.0, "differential": 1.0,
             "boundary_cautious": 5.0, "boundary_optimistic": 9.0, "rating_cautious": "low", "rating_optimistic": "low",
             "status": "ok"}  # fmt: skip
 
@@ -213,6 +215,13 @@ def test_attrition_tells_no_few(windows):
         assert not small(r["n_treated"] - r["known_treated"], r["n_control"] - r["known_control"], r["known_treated"])
     told = {c["time"] for c in out["diagnostics"] if c["statistic"] is not None}
     assert told == {r["time"] for r in shown}
+
+
+def test_few_left_out_for_a_characteristic_are_hidden():
+    few = lost(12.0, (300, 300), (260, 255), analysed=(257, 220))
+    many = lost(24.0, (300, 300), (240, 235), analysed=(200, 180))
+    assert [r["status"] for r in released(attrition=[few], analyses=[analysis()])["attrition"]] == ["suppressed"]
+    assert [r["status"] for r in released(attrition=[many], analyses=[analysis()])["attrition"]] == ["ok"]
 
 
 def test_attrition_is_held_against_the_sizes_of_the_estimates():

@@ -88,15 +88,29 @@ def _words(largest: float, apart: list[Balance], *, adjusted: bool, regressed: b
            ) -> tuple[Literal["pass", "warn", "fail", "info"], str]:  # fmt: skip
     named = ", ".join(f"`{r.covariate}` ({r.smd:+.2f})" for r in apart[:MOST_NAMED])
     named += f" and {len(apart) - MOST_NAMED} more" if len(apart) > MOST_NAMED else ""
-    after = "After weighting or matching, the arms" if adjusted else "The arms"
+    by_model = regressed and not adjusted  # a regression alone: differences are those at baseline, before and after
+    after = "After weighting or matching, the arms" if adjusted else "At baseline the arms" if by_model else "The arms"
     if largest <= ALIKE:
         return "pass", f"{after} are alike in every characteristic adjusted for (within {ALIKE:g} standard deviations)."
     differ = f"{after} differ by more than {ALIKE:g} standard deviations in {named}."
     if randomised:
         chance = " The arms were made by lot, so this is chance; the analysis adjusts for it to gain precision."
         return ("info" if largest <= MENDABLE else "warn"), differ + chance
+    if by_model:
+        return _of_regression(differ, largest)
     if largest > MENDABLE:
         return "fail", f"{differ} More than {MENDABLE:g} is too far apart for an adjustment to be trusted."
     if not regressed:
         return "warn", f"{differ} Up to {MENDABLE:g} a regression on the same characteristics can mend it: see aipw."
     return "pass", f"{differ} Up to {MENDABLE:g} a regression can mend it, which is part of this analysis."
+
+
+def _of_regression(differ: str, largest: float) -> tuple[Literal["pass", "fail"], str]:
+    """What a difference at baseline means where a regression of the outcome is the whole adjustment."""
+    stays = f"{differ} A regression leaves the arms as they are and allows for what differs in the outcome."
+    if largest <= MENDABLE:
+        return (
+            "pass",
+            f"{stays} From {ALIKE:g} to {MENDABLE:g} such an adjustment is asked for, and this analysis makes it.",
+        )
+    return "fail", f"{stays} More than {MENDABLE:g} is too far apart for an adjustment to be trusted."

@@ -102,6 +102,7 @@ def _evidence(case: CohortCase) -> list[Asked]:
     from evaluation.diagnostics import attrition, e_value, effect_size, follow_up, imputation, missing_data
     from evaluation.diagnostics.negative_control import negative_control
     from evaluation.diagnostics.null_precision import minimum_detectable
+    from evaluation.diagnostics.second_cohort import second_opinion
     from evaluation.diagnostics.subgroups import subgroups
 
     found: list[Asked] = []
@@ -114,6 +115,7 @@ def _evidence(case: CohortCase) -> list[Asked]:
             ("placebo_outcome", lambda: negative_control(case)),
             ("e_value", lambda: e_value.e_value(case)),
             ("effect_size", lambda: effect_size.effect_size(case)),
+            ("second_opinion", lambda: second_opinion(case)),
             ("subgroups", lambda: subgroups(case)),
         ]
     if case.cohort.among == "everyone":

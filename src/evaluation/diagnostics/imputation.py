@@ -41,8 +41,8 @@ def imputation(case: CohortCase) -> ResultSet:
     asked = case.study.diagnostics.imputation
     if asked is False or not case.covariates or case.estimator.id not in ESTIMATORS or not case.main:
         return ResultSet()
-    if getattr(case.estimator, "adjust", "") == "matching":
-        return ResultSet()
+    if getattr(case.estimator, "adjust", "") == "matching" or getattr(case.estimator, "strata", []):
+        return ResultSet()  # strata are not among the columns that are completed
     lacking = missing(case.cohort, case.covariates)
     if not sum(lacking.without()):
         return ResultSet()

@@ -171,13 +171,16 @@ def _constant(cohort: Cohort, columns: list[str]) -> list[str]:
 
 def _without(estimator: Estimator, columns: list[str], constant: list[str]) -> Estimator:
     """The estimator that asks for none of the constant columns; unadjusted where nothing is left to adjust for."""
+    from evaluation.estimators._followed import FollowedOptions
+
     changes: dict[str, Any] = {}
     for name in type(estimator).model_fields:
         chosen = getattr(estimator, name)
         if isinstance(chosen, list) and any(c in constant for c in chosen):
             changes[name] = [c for c in chosen if c not in constant]
     if columns and len(constant) == len(columns) and getattr(estimator, "adjust", "none") != "none":
-        kept = {"conf_level", "window", "censoring", "seed"}
+        kept = {"conf_level", "window", "seed"}
+        kept |= set() if isinstance(estimator, FollowedOptions) else {"censoring"}  # of curves by characteristics alone
         return type(estimator)(**{k: getattr(estimator, k) for k in type(estimator).model_fields if k in kept})
     return estimator.model_copy(update=changes)
 
@@ -220,6 +223,6 @@ def _check(case: CohortCase, divided: list[_Divided], clear: list[str], n_keys: 
         message += " No difference is larger than chance could make it, the number of characteristics allowed for."
     if too_small:
         message += f" Groups with fewer than {FEWEST} people in either arm, or no answer, stand without an effect."
-    if case.cohort.cluster:
+    if case.cohort.cluster and any(e.n_clusters != e.n_units for e in case.main):
         message += " The tests take groups for independent, though clusters can reach across them."
     return Check("subgroups", "info", message, statistic=float(looked))

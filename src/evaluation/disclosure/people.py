@@ -110,7 +110,7 @@ def attrition(rows: list[Row], profile: Profile, shown: list[Row], flow: list[Ro
     def hidden(row: Row) -> bool:
         counts = _people(row)
         small = profile.hides_any(tuple(n for n in counts if n)) or any(near(counts, k, profile) for k in kept)
-        for treated, control in ((counts[0], counts[1]), (counts[2], counts[3])):
+        for treated, control in (counts[0:2], counts[2:4], counts[4:6]):
             both = treated + control
             small |= any(near((both, treated, control), size, profile) for size in sizes)
             small |= any(near((both,), (n,), profile) for n in totals)
@@ -122,8 +122,9 @@ def attrition(rows: list[Row], profile: Profile, shown: list[Row], flow: list[Ro
 
 
 def _people(row: Row) -> Counts:
-    entered, known = (row["n_treated"], row["n_control"]), (row["known_treated"], row["known_control"])
-    return (*entered, *known, *(n - k for n, k in zip(entered, known, strict=True)))
+    entered, known, analysed = ((row[f"{n}_treated"], row[f"{n}_control"]) for n in ("n", "known", "analysed"))
+    gone = (n - k for more, less in ((entered, known), (known, analysed)) for n, k in zip(more, less, strict=True))
+    return (*entered, *known, *analysed, *gone)
 
 
 # --------------------------------------------------------------------------- groups of people

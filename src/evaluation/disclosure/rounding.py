@@ -16,7 +16,7 @@ DIGITS = 3
 FIGURES = ("estimate", "std_error", "conf_low", "conf_high", "our_estimate", "our_std_error", "value", "mean",
            "std_dev", "smd", "mean_treated", "mean_control", "std_dev_treated", "std_dev_control",
            "variance_ratio")  # fmt: skip
-LOST = ("n_treated", "n_control", "known_treated", "known_control")
+LOST = ("n_treated", "n_control", "known_treated", "known_control", "analysed_treated", "analysed_control")
 BY_COLUMN = ("missing_covariate", "missing_patterns")  # beside the flow, they tell who lacks several values
 
 

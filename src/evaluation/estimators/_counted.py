@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -172,3 +173,26 @@ def exposure_checks(found: Counted, columns: CountColumns) -> tuple[Check, ...]:
         )
         checks.append(Check("street_exposure", "info", message))
     return tuple(checks)
+
+
+def past_competing(cohort: Cohort, columns: CountColumns, unit: Unit) -> Iterator[Check]:
+    """Whether ready-made data go on counting after a competing event, which the builder's never do.
+
+    Up to one unit of the coarser of the two clocks is rounding.
+    """
+    if cohort.built or not cohort.competing:
+        return
+    number, per_year = cohort.source.number, PER_YEAR[cohort.time_unit]
+    slack = max(1 / per_year, 1 / PER_YEAR[unit])
+    met = f"{number(cohort.event)} IN ({', '.join(str(code) for code in sorted(cohort.competing.values()))})"
+    longer = f"{number(columns.exposure)} / {PER_YEAR[unit]!r} > {number(cohort.time)} / {per_year!r} + {slack!r}"
+    ((people, among),) = cohort.source.query(
+        f"SELECT count(*) FILTER ({longer}), count(*) FROM {cohort.source.scan} WHERE {met}"
+    )
+    if people:
+        message = (
+            f"{people:,} of {among:,} people whom a competing event met ({', '.join(sorted(cohort.competing))}) have "
+            f"more time at risk than they had until then. Nobody is at risk after it: end `{columns.exposure}` and "
+            f"`{columns.count}` there, or rates are too low."
+        )
+        yield Check("exposure_past_competing", "warn", message, statistic=people, counts=(people, among - people))

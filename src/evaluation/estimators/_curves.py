@@ -60,6 +60,19 @@ class CurveOptions(FollowedOptions):
                 yield name, arm, incidence_curve(read.followed, code, place, style)
 
 
+def curves_compared(test: str, label: str, more: bool, p_value: float, conf_level: float) -> str:
+    """What a test of both curves says; of a direction only where chance alone would hardly give such a difference.
+
+    `more`: the treated had more events than equal curves would give them.
+    """
+    whole = f"{test} compares both curves over the whole follow-up"
+    if p_value >= round(1 - conf_level, 9):
+        found = f" and finds no clear difference in events ({label})."
+    else:
+        found = f": the treated had {'more' if more else 'fewer'} events ({label}) than equal curves would give."
+    return f"{whole}{found} The p-value says how often equal curves would differ by this much or more."
+
+
 def incidence_points(quantity: str, arm: str, curve: IncidenceCurve) -> Iterator[CurvePoint]:
     """An incidence curve as rows, from time 0."""
     counts = [v.tolist() for v in (curve.time, curve.n_risk, curve.n_event, curve.n_left)]

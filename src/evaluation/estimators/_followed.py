@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from evaluation.errors import NotEstimable
 from evaluation.estimators.base import Estimator
+from evaluation.results import Check
 
 if TYPE_CHECKING:
-    from evaluation.data.cohort import Cohort
+    from evaluation.data.cohort import Cohort, CohortRows
     from evaluation.inference.balance import Compared
     from evaluation.inference.curve_errors import Followed
+    from evaluation.inference.weighting import Weights
     from evaluation.results import FlowStep
 
 ARMS = {"treated": 1, "control": 0}
+LARGE = 10  # times the mean weight: a person who counts for so many others
 EVERYONE = {"ate": "everyone eligible", "att": "the treated", "ato": "people who could be in either arm"}
 
 
@@ -34,6 +39,14 @@ class FollowedOptions(Estimator):
     covariates: Literal["all"] | list[str] = Field(
         "all", description="iptw: what the propensity depends on; all: every covariate of the design"
     )
+    censoring: Literal["independent", "ipcw"] = Field(
+        "independent",
+        description="people who leave early: for reasons that have nothing to do with their prospects, or (ipcw) for "
+        "such as go with the censoring_covariates, and others weighted to stand for them",
+    )
+    censoring_covariates: list[str] = Field(
+        [], description="ipcw: columns on which leaving early depends, in each arm by itself"
+    )
 
     @model_validator(mode="after")
     def _options_are_used(self) -> FollowedOptions:
@@ -43,6 +56,10 @@ class FollowedOptions(Estimator):
             raise ValueError("covariates is used with adjust: iptw only; set it, or leave covariates out.")
         if self.adjust == "iptw" and self.covariates == []:
             raise ValueError("adjust: iptw needs at least one covariate.")
+        if self.censoring == "independent" and self.censoring_covariates:
+            raise ValueError("censoring_covariates are used with censoring: ipcw only; set it, or leave them out.")
+        if self.censoring == "ipcw" and not self.censoring_covariates:
+            raise ValueError("censoring: ipcw needs censoring_covariates; by arm alone it would change nothing.")
         return self
 
     @property
@@ -50,21 +67,30 @@ class FollowedOptions(Estimator):
         """Whom the figures are about."""
         return self.estimand or "ate"
 
-    def covariate_columns(self, declared: list[str]) -> list[str]:
+    def adjusted(self, declared: list[str]) -> list[str]:
         """The columns that the propensity depends on; none without adjustment."""
         if self.adjust == "none":
             return []
-        return declared if self.covariates == "all" else self.covariates
+        return list(dict.fromkeys(declared if self.covariates == "all" else self.covariates))
+
+    def covariate_columns(self, declared: list[str]) -> list[str]:
+        """The columns that are read: the propensity's, and those on which leaving depends."""
+        return list(dict.fromkeys([*self.adjusted(declared), *self.censoring_covariates]))
+
+    def option_columns(self) -> dict[str, bool]:
+        """The columns on which leaving depends."""
+        return {"censoring_covariates": True}
 
     def lacks_covariates(self, declared: list[str]) -> bool:
         """Whether a propensity is asked for and nothing is named on which it could depend."""
-        return self.adjust != "none" and not self.covariate_columns(declared)
+        return self.adjust != "none" and not self.adjusted(declared)
 
     def whom(self, cohort: Cohort) -> str:
         """Whom the figures compare, for the estimand's name."""
-        if self.adjust == "none":
-            return cohort.comparison
-        return f"{cohort.comparison}; {EVERYONE[self.population]}, weighted by the inverse propensity"
+        whom = cohort.comparison
+        if self.adjust != "none":
+            whom += f"; {EVERYONE[self.population]}, weighted by the inverse propensity"
+        return f"{whom}, weighted for censoring" if self.censoring == "ipcw" else whom
 
     def follow(self, cohort: Cohort, causes: tuple[int, ...]) -> Read:
         """Read the people, with the event codes that count as causes.
@@ -72,29 +98,48 @@ class FollowedOptions(Estimator):
         Raises
         ------
         NotEstimable
-            When an arm has no one in it, or the propensity cannot be fitted.
+            When an arm has no one in it, or the propensity or the model of leaving cannot be fitted.
         """
         from evaluation.data.risk_sets import risk_sets
         from evaluation.inference.curve_errors import Followed
+        from evaluation.inference.curve_reweighted import reweighted
 
-        if self.adjust == "none":
-            rows, flow = risk_sets(cohort)
-        else:
-            names = self.covariate_columns(list(cohort.covariates))
-            if not names:
-                raise NotEstimable("adjust: iptw needs at least one covariate; name some, or use adjust: none.")
-            rows, flow = cohort.rows(names), cohort.flow(names)
+        declared = list(cohort.covariates)
+        names = self.covariate_columns(declared)
+        if self.lacks_covariates(declared):
+            raise NotEstimable("adjust: iptw needs at least one covariate; name some, or use adjust: none.")
+        rows, flow = (cohort.rows(names), cohort.flow(names)) if names else risk_sets(cohort)
         for name, code in ARMS.items():
             if not (rows.mass[rows.arm == code] > 0).any():
                 raise NotEstimable(f"nobody is in the {name} arm, so nothing can be compared.", (0,))
+        if self.censoring == "ipcw":
+            rows = _until(rows, self._last_window(cohort))
+        followed = Followed(rows, causes, self._tilt(rows, declared))
+        if self.censoring == "ipcw":
+            chosen = list(dict.fromkeys(self.censoring_covariates))
+            followed = reweighted(followed, rows.covariates[:, [names.index(c) for c in chosen]], chosen)
+        return Read(followed, flow)
+
+    def _last_window(self, cohort: Cohort) -> float | None:
+        """The last time that is asked about; None without any window."""
+        own: float | None = getattr(self, "window", None)
+        return own if own is not None else max(cohort.windows, default=None)
+
+    def _tilt(self, rows: CohortRows, declared: list[str]) -> Weights | None:
+        """The weights by the inverse propensity, whose columns come first among those read; None without any."""
         if self.adjust == "none":
-            return Read(Followed(rows, causes), flow)
+            return None
         from evaluation.inference.arm_means import Sample
         from evaluation.inference.weighting import propensity_weights
 
+        names = tuple(self.adjusted(declared))
         had = (rows.event == 1).astype(float)
-        sample = Sample(rows.arm, had, rows.mass, rows.covariates, tuple(names))
-        return Read(Followed(rows, causes, propensity_weights(sample, self.population)), flow)
+        sample = Sample(rows.arm, had, rows.mass, rows.covariates[:, : len(names)], names)
+        return propensity_weights(sample, self.population)
+
+    def leaving(self, read: Read) -> Iterator[Check]:
+        """What a reader must know of those who left early, where others stand for them."""
+        yield from read.weighted_for_leaving(self.censoring_covariates)
 
     def compared(self, frame: Cohort) -> list[Compared]:
         """People as they are compared, for diagnostics; none where nothing is adjusted, or has an answer."""
@@ -108,8 +153,19 @@ class FollowedOptions(Estimator):
             return []
         rows, tilt = followed.rows, followed.tilt
         assert tilt is not None  # noqa: S101 - narrows the type
-        names = tuple(self.covariate_columns(list(frame.covariates)))
-        return [Compared(None, names, rows.covariates, rows.arm, rows.mass, followed.weight, tilt.chances.chance)]
+        names = tuple(self.adjusted(list(frame.covariates)))
+        covariates = rows.covariates[:, : len(names)]
+        return [Compared(None, names, covariates, rows.arm, rows.mass, followed.weight, tilt.chances.chance)]
+
+
+def _until(rows: CohortRows, window: float | None) -> CohortRows:
+    """People as followed to the window: leaving that comes after it tells nothing of leaving before."""
+    import numpy as np
+
+    if window is None:
+        return rows
+    beyond = rows.time > window
+    return replace(rows, time=np.where(beyond, window, rows.time), event=np.where(beyond, 0, rows.event))
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,10 +202,42 @@ class Read:
         return (*cells, *self.arms)
 
     @property
+    def grouped(self) -> bool:
+        """Whether clusters hold people together, rather than each person alone."""
+        return self.clusters is not None and self.clusters < sum(self.arms)
+
+    @property
     def method(self) -> str:
         """How errors are reckoned, in a few words."""
         followed = self.followed
         if followed.plain:
             return "Greenwood" if len(followed.causes) == 1 else "Aalen-Johansen, infinitesimal jackknife"
         how = "infinitesimal jackknife" if followed.tilt is None else "influence functions, propensity as estimated"
-        return how if followed.rows.cluster is None else f"{how}, summed by cluster"
+        how = f"{how}, summed by cluster" if self.grouped else how
+        return f"{how}; weights for censoring taken as known" if sum(self.left) else how
+
+    @cached_property
+    def left(self) -> tuple[int, int]:
+        """People who left too early and for whom others stand, in the treated arm and in the other."""
+        from evaluation.inference.curve_reweighted import Reweighted, lost
+
+        if not isinstance(self.followed, Reweighted):
+            return (0, 0)
+        rows, gone = self.followed.rows, lost(self.followed)
+        return int(rows.people[gone & (rows.arm == 1)].sum()), int(rows.people[gone & (rows.arm == 0)].sum())
+
+    def weighted_for_leaving(self, names: list[str]) -> Iterator[Check]:
+        """For how many who left others stand, and how much one of these weighs; nothing where nobody does."""
+        from evaluation.inference.curve_reweighted import Reweighted
+
+        if not isinstance(self.followed, Reweighted):
+            return
+        largest = max(self.followed.largest(code) for code in ARMS.values())
+        message = (
+            f"{sum(self.left):,} people ({self.left[0]:,} treated, {self.left[1]:,} in the comparison) left before the "
+            f"last event of their arm. Others who were followed longer stand for them, by {', '.join(names)}, in each "
+            f"arm; the largest weight is {largest:.3g} times the mean of those at risk at the same time. This is right "
+            "if, given that, leaving has nothing to do with the outcome."
+        )
+        yield Check("censoring_weights", "warn" if largest > LARGE else "info", message, statistic=largest,
+                    threshold=LARGE, counts=self.left)  # fmt: skip

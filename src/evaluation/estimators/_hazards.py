@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import NotEstimable
@@ -69,7 +70,7 @@ class AtRisk:
         """People in some of the rows (n,)."""
         return int(self.cells.people[flags].sum())
 
-    @property
+    @cached_property
     def arms(self) -> tuple[int, int]:
         """People in the treated arm and in the other."""
         treated = self.count(self.arm == 1)
@@ -88,9 +89,13 @@ class AtRisk:
 
     def counts(self, *columns: int) -> tuple[int, ...]:
         """What the disclosure door must know of a figure about some columns: their cells, and both arms' people."""
-        return (*(n for j in columns for n in self._cells(j)), *self.arms)
+        return (*(n for j in columns for n in self._cells[j]), *self.arms)
 
-    def _cells(self, column: int) -> tuple[int, ...]:
+    @cached_property
+    def _cells(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(self._cells_of(j) for j in range(self.columns.shape[1]))
+
+    def _cells_of(self, column: int) -> tuple[int, ...]:
         """People with and without the outcome at each value of a column, or in all where it has many."""
         import numpy as np
 

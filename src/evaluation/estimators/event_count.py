@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from evaluation.errors import NotEstimable
-from evaluation.estimators._counted import CountColumns, Counted, Unit, count_columns, counted, exposure_checks
+from evaluation.estimators._counted import (
+    CountColumns,
+    Counted,
+    Unit,
+    count_columns,
+    counted,
+    exposure_checks,
+    past_competing,
+)
 from evaluation.estimators.base import Estimator
 from evaluation.results import Check, Estimate, Inference, ResultSet, not_estimable
 
@@ -227,12 +235,13 @@ class _Model:
         from evaluation.inference.rule import few_clusters
 
         yield from exposure_checks(self.found, self.columns)
+        yield from past_competing(self.cohort, self.columns, self.options.exposure_unit)
         counts = self._counts("arm")
         yield Check("log_likelihood", "info", "Log-likelihood of the fitted model.", statistic=self.fit.loglik,
                     counts=counts)  # fmt: skip
         yield self._dispersion(counts)
         if self.found.cells.cluster is not None:
-            yield from few_clusters(int(self.found.cells.cluster.max()) + 1)
+            yield from few_clusters(int(self.found.cells.cluster.max()) + 1, sum(self.found.arms))
 
     def _dispersion(self, counts: tuple[int, ...]) -> Check:
         fit = self.fit

@@ -129,4 +129,4 @@ class _Model:
             )
             yield Check("competing_events", "info", message, statistic=0)
         if people.n_clusters is not None:
-            yield from few_clusters(people.n_clusters)
+            yield from few_clusters(people.n_clusters, people.cells.total)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from evaluation.estimators._curves import CurveOptions, incidence_points, survival_points
+from evaluation.estimators._curves import CurveOptions, curves_compared, incidence_points, survival_points
 from evaluation.estimators._followed import ARMS, Read
 from evaluation.results import Check, ResultSet
 
@@ -25,18 +25,20 @@ class KaplanMeier(CurveOptions):
         "at each window; the log-rank test; plain or weighted by the propensity."
     )
     needs: ClassVar[str] = (
-        "An arm, a time and an event; whether people leave early must not depend on their prospects. No competing "
-        "events, or few: they are treated as leaving. Covariates for iptw."
+        "An arm, a time and an event; whether people leave early must not depend on their prospects, or (censoring: "
+        "ipcw) on no more than the characteristics named. No competing events, or few: they are treated as leaving. "
+        "Covariates for iptw."
     )
     conventions: ClassVar[str] = (
         "Greenwood's variance, with weights or clusters its infinitesimal jackknife form, summed by cluster; an "
-        "estimated propensity is carried. Pointwise bands on the log-log scale by default; equal-precision bands that "
-        "hold a whole curve by 10,000 seeded normal draws. Differences normal, ratios from the log scale; log-rank "
-        "with the hypergeometric variance, one degree of freedom. Without windows, the risks are read at the longest "
-        "time both arms are observed."
+        "estimated propensity is carried, weights for censoring are taken as known. Pointwise bands on the log-log "
+        "scale by default; equal-precision bands that hold a whole curve by 10,000 seeded normal draws. Differences "
+        "normal, ratios from the log scale; log-rank with the hypergeometric variance, one degree of freedom. Without "
+        "windows, the risks are read at the longest time both arms are observed."
     )
     source: ClassVar[str] = (
-        "Kaplan & Meier (1958); Greenwood (1926); Mantel (1966); Nair (1984); Cole & Hernan (2004) for weighted curves."
+        "Kaplan & Meier (1958); Greenwood (1926); Mantel (1966); Nair (1984); Cole & Hernan (2004) for weighted "
+        "curves; Robins & Finkelstein (2000) for censoring."
     )
 
     def fit(self, frame: Cohort, outcome: Outcome) -> ResultSet:
@@ -45,22 +47,22 @@ class KaplanMeier(CurveOptions):
         Raises
         ------
         NotEstimable
-            When an arm has no one in it, or the propensity cannot be fitted.
+            When an arm has no one in it, or the propensity or the model of leaving cannot be fitted.
         """
         read = self.follow(frame, (1,))
         curves = [(arm, c) for _, arm, c in self.curves(read, {1: "cumulative_incidence"})]
         incidence = [p for arm, c in curves for p in incidence_points("cumulative_incidence", arm, c)]
-        checks = (_log_rank(read, outcome.label), *_competing(frame, read))
+        checks = (_log_rank(read, outcome.label, self.conf_level), *_competing(frame, read), *self.leaving(read))
         return self.risks(frame, read) + ResultSet(
             checks=checks, curve=(*survival_points(iter(incidence)), *incidence), flow=read.flow
         )
 
 
-def _log_rank(read: Read, label: str) -> Check:
+def _log_rank(read: Read, label: str, conf_level: float) -> Check:
     from evaluation.inference.survival import LifeTable, log_rank
 
     followed = read.followed
-    if followed.tilt is not None or followed.rows.weights is not None:
+    if not followed.alike:
         message = (
             "The log-rank test compares people who all count alike, so it is not taken of weighted curves; read the "
             "differences at the windows."
@@ -76,12 +78,9 @@ def _log_rank(read: Read, label: str) -> Check:
     if found is None:
         message = "The log-rank test cannot be taken: nobody had the event while both arms were observed."
         return Check("log_rank", "info", message, counts=counts)
-    more_or_fewer = "fewer" if found.observed < found.expected else "more"
-    message = (
-        f"The log-rank test compares both curves over the whole follow-up: the treated had {more_or_fewer} events "
-        f"({label}) than equal curves would give. The p-value says how often equal curves would differ by this much."
-    )
-    if followed.rows.cluster is not None:
+    more = found.observed > found.expected
+    message = curves_compared("The log-rank test", label, more, found.p_value, conf_level)
+    if read.grouped:
         message += " The test does not allow for clusters, so it may find a difference too easily; the bands do."
     return Check("log_rank", "info", message, statistic=found.statistic, df=1, p_value=found.p_value, counts=counts)
 

@@ -135,7 +135,7 @@ class _Model:
                 refused = [not_estimable(t, self._estimand(t), reasons[window], self._had(window), time=window,
                                          **self._key("risk")) for t in RISKS]  # fmt: skip
                 estimates += [e for e, _ in refused]
-                checks.append(refused[0][1])
+                checks += [c for _, c in refused]
         found = list(self._risks(answered)) if answered else []
         estimates += [e for e, _ in found]
         return ResultSet(tuple(estimates), tuple(inference + [i for _, i in found]), tuple(checks))
@@ -215,6 +215,8 @@ class _Model:
         if last > both:
             end = self.cohort.span(both * self.options.every)
             return f"nobody in one of the arms is followed for longer than {end}; choose a window up to that."
+        if not ((self.event == 1) & (self.intervals.last <= last) & (self.cells.mass > 0)).any():
+            return f"nobody had the outcome by {span}, so there are no risks to compare; choose a longer window."
         return ""
 
     def _risks(self, windows: list[float]) -> Iterator[Pair]:
@@ -275,4 +277,4 @@ class _Model:
         from evaluation.inference.rule import few_clusters
 
         cluster = self.cells.cluster
-        return () if cluster is None else few_clusters(int(cluster.max()) + 1)
+        return () if cluster is None else few_clusters(int(cluster.max()) + 1, self.cells.total)

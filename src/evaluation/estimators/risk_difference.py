@@ -234,5 +234,5 @@ def _few_clusters(parts: list[_Window]) -> tuple[Check, ...]:
     """A warning about the window with the fewest clusters, where there are too few."""
     from evaluation.inference.rule import few_clusters
 
-    clusters = [p.risks.n_clusters for p in parts if p.risks.n_clusters is not None]
-    return few_clusters(min(clusters)) if clusters else ()
+    found = [(p.risks.n_clusters, p.risks.people(p.risks.at.eligible).total) for p in parts if p.risks.n_clusters]
+    return few_clusters(*min(found)) if found else ()

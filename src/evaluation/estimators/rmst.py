@@ -34,15 +34,19 @@ class RestrictedMean(FollowedOptions):
     )
     needs: ClassVar[str] = (
         "An arm, a time and an event; both arms followed to the horizon; whether people leave early must not depend on "
-        "their prospects. Covariates for iptw."
+        "their prospects, or (censoring: ipcw) on no more than the characteristics named. Covariates for iptw."
     )
     conventions: ClassVar[str] = (
         "Area under the Kaplan-Meier curve with Greenwood-type variance, as R's survfit; with competing events the "
         "horizon less the mean time lost to the outcome, the area under its cumulative incidence: time after a "
         "competing event counts as time without the outcome. With weights or clusters the infinitesimal jackknife, "
-        "summed by cluster; an estimated propensity is carried. Normal; the ratio from the log scale."
+        "summed by cluster; an estimated propensity is carried, weights for censoring are taken as known. Normal; the "
+        "ratio from the log scale."
     )
-    source: ClassVar[str] = "Irwin (1949); Royston & Parmar (2013); Andersen (2013); Aalen & Johansen (1978)."
+    source: ClassVar[str] = (
+        "Irwin (1949); Royston & Parmar (2013); Andersen (2013); Aalen & Johansen (1978); Robins & Finkelstein (2000) "
+        "for censoring."
+    )
 
     window: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="the horizon, in the design's time unit; null: every window of the design"
@@ -54,12 +58,12 @@ class RestrictedMean(FollowedOptions):
         Raises
         ------
         NotEstimable
-            When an arm has no one in it, or the propensity cannot be fitted.
+            When an arm has no one in it, or the propensity or the model of leaving cannot be fitted.
         """
         others = sorted(frame.competing, key=lambda name: frame.competing[name])
         read = self.follow(frame, (1, *(frame.competing[name] for name in others)))
         found = [_Horizon(self, frame, read, outcome.label, h, others).results() for h in self._horizons(frame, read)]
-        return sum(found[1:], found[0]) + ResultSet(flow=read.flow)
+        return sum(found[1:], found[0]) + ResultSet(checks=tuple(self.leaving(read)), flow=read.flow)
 
     def _horizons(self, frame: Cohort, read: Read) -> tuple[float, ...]:
         """Without any window, the longest time that both arms are observed."""

@@ -134,15 +134,21 @@ def time_lost(sets: RiskSets, cause: int, until: float) -> Figure:
 
 def effects(sets: RiskSets, figure: Figure) -> Floats:
     """What a person of weight 1 adds to the figure's error, by the time of leaving and the fate there (K, 1 + C)."""
+    stayed, met = steps(sets, figure)
+    earlier = np.concatenate([[0.0], np.cumsum(stayed)[:-1]])
+    found: Floats = earlier[:, None] + met
+    found[:, 0] = earlier + stayed
+    return found
+
+
+def steps(sets: RiskSets, figure: Figure) -> tuple[Floats, Floats]:
+    """What each time adds by itself, for a person of weight 1 at risk then: who stays (K,), and by event (K, 1 + C)."""
     scale = np.where(figure.counts, _ratio(sets.before, sets.at_risk), 0.0)
     staying = sets.at_risk - sets.events
     mean = _ratio(sets.left[figure.cause] * figure.own + staying * figure.stay, sets.at_risk)
-    stayed = scale * (figure.stay - mean)
-    earlier = np.concatenate([[0.0], np.cumsum(stayed)[:-1]])
-    found = np.tile((earlier - scale * mean)[:, None], (1, len(sets.left)))
-    found[:, 0] = earlier + stayed
-    found[:, figure.cause] += scale * figure.own
-    return found
+    met = np.tile((-scale * mean)[:, None], (1, len(sets.left)))
+    met[:, figure.cause] += scale * figure.own
+    return scale * (figure.stay - mean), met
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evaluation.errors import NotEstimable
 from evaluation.inference.clusters import sums
 from evaluation.inference.columns import Standardised, standardise
 from evaluation.inference.covariance import cr1_factor
@@ -111,9 +112,18 @@ class ArmMeans:
 
 
 def normalised_mean(sample: Sample, tilt: Floats) -> tuple[float, Floats]:
-    """The mean outcome of people who weigh `tilt` (n,) times what their outcome does, and the direct influence (n,)."""
+    """The mean outcome of people who weigh `tilt` (n,) times what their outcome does, and the direct influence (n,).
+
+    Raises
+    ------
+    NotEstimable
+        When nobody whose outcome is known weighs anything.
+    """
     weight = sample.seen * tilt
     total = float(weight.sum())
+    if total <= 0:
+        why = "in an arm nobody whose outcome is known has a weight above zero, so nothing can be compared."
+        raise NotEstimable(why, (0,))
     mean = float(weight @ sample.outcome) / total
     return mean, weight * (sample.outcome - mean) / total
 

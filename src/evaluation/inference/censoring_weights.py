@@ -77,9 +77,10 @@ class Censoring:
             np.add.at(beyond, curve.place, direct[curve.people])
             beyond = beyond[::-1].cumsum(axis=0)[::-1][1:]  # (K, q) of those exposed to each censoring and past it
             left = curve.at_risk - curve.censored
-            per_risk = beyond / left[:, None]
+            at_risk = np.where(curve.at_risk > 0, curve.at_risk, 1.0)  # both divide zeros only, where nobody is left
+            per_risk = beyond / np.where(left > 0, left, 1.0)[:, None]
             drift = np.vstack([np.zeros(direct.shape[1]),
-                               np.cumsum(per_risk * (curve.censored / curve.at_risk)[:, None], axis=0)])  # fmt: skip
+                               np.cumsum(per_risk * (curve.censored / at_risk)[:, None], axis=0)])  # fmt: skip
             event = np.vstack([per_risk, np.zeros(direct.shape[1])])
             exposed = curve.place + (curve.own < k)  # at risk at one's own censoring as well
             found[curve.people] = (event[curve.own] - drift[exposed]) * mass[curve.people][:, None]
@@ -100,7 +101,9 @@ def kaplan_meier_weights(follow: Follow) -> Censoring:
         people = follow.arm == code
         _refuse_end(follow, people, name)
         curve = _curve(follow, people)
-        survival = np.concatenate([[1.0], np.cumprod(1 - curve.censored / curve.at_risk)])
+        stays = np.cumprod(1 - np.divide(curve.censored, curve.at_risk, out=np.zeros_like(curve.censored),
+                                         where=curve.at_risk > 0))  # fmt: skip
+        survival = np.concatenate([[1.0], np.where(stays > 0, stays, 1.0)])  # 0 where nobody left weighs anything
         weight[people] = np.where(follow.lost[people], 0.0, 1 / survival[curve.place])
         curves.append(curve)
     return Censoring(weight, tuple(curves))
@@ -118,7 +121,8 @@ def _curve(follow: Follow, people: Flags) -> _Curve:
 
 
 def _refuse_end(follow: Follow, people: Flags, name: str) -> None:
-    """Refuse an arm in which nobody was followed beyond the last censoring."""
+    """Refuse an arm in which nobody of any weight was followed beyond the last censoring."""
+    people = people & (follow.mass > 0)
     lost = people & follow.lost
     last = follow.end[lost].max(initial=-np.inf)
     if (people & ~follow.lost & (follow.end > last)).any():
@@ -150,8 +154,35 @@ def cox_weights(follow: Follow, covariates: Floats, names: Sequence[str]) -> Cen
     return Censoring(weight)
 
 
+@dataclass(frozen=True, eq=False)
+class Leaving:
+    """A Cox model of being censored: relative hazards (n,), and Breslow's cumulative hazard after each time (K,)."""
+
+    relative: Floats
+    times: Floats
+    cumulative: Floats
+
+    def before(self, times: Floats) -> Floats:
+        """The cumulative hazard of being censored before each of some times."""
+        found: Floats = np.concatenate([[0.0], self.cumulative])[np.searchsorted(self.times, times, side="left")]
+        return found
+
+
 def _cox_chance(follow: Follow, covariates: Floats, names: Sequence[str]) -> Floats:
-    """Each person's chance (n,) of not being censored before the end, from Breslow's cumulative hazard."""
+    """Each person's chance (n,) of not being censored before the end."""
+    model = leaving(follow, covariates, names)
+    found: Floats = np.exp(-model.before(follow.end) * model.relative)
+    return found
+
+
+def leaving(follow: Follow, covariates: Floats, names: Sequence[str]) -> Leaving:
+    """A Cox model of being censored among people of one arm, on `covariates` (n, p).
+
+    Raises
+    ------
+    NotEstimable
+        When it has no finite solution.
+    """
     from evaluation.inference.cox_fit import fit_cox
 
     # Events at a censoring's time come before it: those people are no longer at risk of being censored.
@@ -159,14 +190,12 @@ def _cox_chance(follow: Follow, covariates: Floats, names: Sequence[str]) -> Flo
     order = np.argsort(clock, kind="stable")
     fit = fit_cox(clock[order], follow.lost[order].astype(np.int64), covariates[order], names, "breslow")
     risk = np.exp((covariates - fit.columns.centre) @ fit.coefficients)
-    times = np.unique(clock[follow.lost])
-    place = np.searchsorted(times, clock, side="left")
+    times = np.unique(follow.end[follow.lost])
+    place = np.searchsorted(times, follow.end, side="left")
     exposed = np.where(follow.lost, place + 1, place)
     at_risk = np.bincount(exposed, risk, len(times) + 1)[::-1].cumsum()[::-1][1:]
     events = np.bincount(np.where(follow.lost, place, len(times)), minlength=len(times) + 1)[:-1]
-    cumulative = np.concatenate([[0.0], np.cumsum(events / at_risk)])
-    found: Floats = np.exp(-cumulative[place] * risk)
-    return found
+    return Leaving(risk, times, np.cumsum(events / at_risk))
 
 
 def _ranks(values: Floats) -> Integers:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 DEPENDENT = 1e-10  # share of a column's variance left by the columns before it
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,12 @@ def standardise(columns: Floats, names: Sequence[str]) -> Standardised:
     centre = columns.mean(axis=0)
     values = columns - centre
     scale = np.sqrt((values**2).mean(axis=0))
-    size = np.maximum(np.abs(columns).max(axis=0, initial=0.0), 1e-300)
-    constant = [name for name, s, m in zip(names, scale, size, strict=True) if s <= 1e-12 * m]
-    if constant:
-        raise NotEstimable(f"{_named(constant)} the same value for everyone analysed; leave it out of the covariates.")
+    size = np.abs(columns).max(axis=0, initial=0.0)
+    same = [names[j] for j in constant(scale, size)]
+    if same:
+        raise NotEstimable(f"{_named(same)} the same value for everyone analysed; leave it out of the covariates.")
     values /= scale
-    repeated = [names[j] for j in _dependent(values.T @ values / len(values))]
+    repeated = [names[j] for j in dependent(values.T @ values / len(values))]
     if repeated:
         raise NotEstimable(
             f"{_named(repeated)} no information beyond the arm and the covariates before it (they add up to it); "
@@ -66,7 +67,12 @@ def _named(names: Sequence[str]) -> str:
     return f"{listed} {'has' if len(names) == 1 else 'have each'}"
 
 
-def _dependent(correlation: Floats) -> list[int]:
+def constant(scale: Floats, size: Floats) -> list[int]:
+    """Columns whose standard deviation (p,) is nothing beside their largest absolute value (p,)."""
+    return [j for j, (s, m) in enumerate(zip(scale, size, strict=True)) if s <= ROUNDING * max(m, 1e-300)]
+
+
+def dependent(correlation: Floats) -> list[int]:
     """Columns whose variance the columns before them explain, by Cholesky's steps on the correlation (p, p)."""
     left = correlation.copy()
     found = []

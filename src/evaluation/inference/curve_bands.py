@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 POINTS = 5000  # of a curve in the results; more cannot be seen in a figure
 POINTS_UNITS = (50, 400)  # the fewest and the most where every point needs a pass over all rows of people
-GRID = 100  # times over which the largest error is sought
+GRID = 300  # times over which the largest error is sought, closest among the first events, where errors change most
 GRID_CELLS = int(2e7)  # units times grid points that are held at once
 DRAWS = 10_000
 FIRST_SHARE = 20  # the band begins when one in so many of the arm's events has happened
+FIRST_EVENTS = 10  # and at least so many: with fewer the error is far from normal
 LAST_AT_RISK = 10  # and ends with the last event while so many are at risk
 NOTHING = 1e-12
 NEARLY_EQUAL = 1e-8  # added to the diagonal: errors at neighbouring times are all but the same
@@ -112,19 +113,33 @@ def _spread(values: Integers, most: int) -> Integers:
     return found
 
 
+def _evenly_changing(places: Integers, had: Integers, most: int) -> Integers:
+    """At most so many of the places, the first and last among them, with even steps in the logarithm of the events.
+
+    Errors at two times have about the correlation of the square root of their events' ratio.
+    """
+    if len(places) <= most:
+        return places
+    depth = np.log(had[places])
+    wanted = np.linspace(depth[0], depth[-1], most)
+    found: Integers = places[np.unique(np.searchsorted(depth, wanted).clip(0, len(places) - 1))]
+    return found
+
+
 def _simultaneous(followed: Followed, arm: int, cause: int, style: Style) -> tuple[float, tuple[float, float]]:
     """The critical value that holds the whole curve, and the times between which it does; NaN where there is none."""
     sets = followed.sets(arm)
     cases = sets.people_left[cause]
     incidence = sets.incidence(cause)
     had = np.cumsum(cases)
-    inside = (cases > 0) & (had * FIRST_SHARE >= had[-1]) & (sets.people_at_risk >= LAST_AT_RISK)
+    begun = (had >= FIRST_EVENTS) & (had * FIRST_SHARE >= had[-1])
+    inside = (cases > 0) & begun & (sets.people_at_risk >= LAST_AT_RISK)
     places = np.flatnonzero(inside & (incidence > NOTHING) & (incidence < 1 - NOTHING))
     if not len(places):
         return np.nan, (np.inf, -np.inf)
     ends = (float(sets.time[places[0]]), float(sets.time[places[-1]]))
     most = GRID if followed.plain else int(np.clip(GRID_CELLS // len(followed.rows.arm), 20, GRID))
-    covariance = followed.incidence_covariance(arm, cause, _spread(places, most))
+    covariance = followed.incidence_covariance(arm, cause, _evenly_changing(places, had, most))
     return largest(covariance, style.level, style.seed), ends
 
 

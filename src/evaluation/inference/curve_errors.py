@@ -41,6 +41,11 @@ class Followed:
     tilt: Weights | None = None
 
     @property
+    def alike(self) -> bool:
+        """Whether all people count alike."""
+        return self.tilt is None and self.rows.weights is None
+
+    @property
     def plain(self) -> bool:
         """Whether all people count alike and by themselves."""
         return self.tilt is None and self.rows.weights is None and self.rows.cluster is None
@@ -88,10 +93,8 @@ class Followed:
 
     def influence(self, arm: int, figures: Sequence[Figure]) -> Floats:
         """What each unit adds to the errors of figures read off one arm (U, Q)."""
-        sets, mine, place = self._sets[arm]
         found = np.zeros((len(self.rows.arm), len(figures)))
-        for q, figure in enumerate(figures):
-            found[mine, q] = effects(sets, figure)[place, self.fate[mine]]
+        found[self._sets[arm][1]] = self._direct(arm, figures)
         if self.tilt is None:
             found *= self.weight[:, None]
         else:
@@ -101,6 +104,11 @@ class Followed:
         if self.rows.cluster is None:
             return found
         return sums(found * self.rows.people[:, None], self.rows.cluster)
+
+    def _direct(self, arm: int, figures: Sequence[Figure]) -> Floats:
+        """What a person of weight 1 adds, by row of the arm (n of the arm, Q)."""
+        sets, mine, place = self._sets[arm]
+        return np.column_stack([effects(sets, figure)[place, self.fate[mine]] for figure in figures])
 
     def covariance(self, influence: Floats) -> Floats:
         """Covariances (Q, Q) of what units add (U, Q)."""

@@ -74,6 +74,8 @@ def gray_test(arms: tuple[RiskSets, RiskSets], cause: int = 1) -> Gray | None:
     move the later risk sets too; among ties it is the hypergeometric's.
     """
     times = np.unique(np.concatenate([s.time[s.events > 0] for s in arms]))
+    if not len(times):
+        return None
     both = [_arm(sets, cause, times) for sets in arms]
     first = both[0]
     cases = both[0].cases + both[1].cases

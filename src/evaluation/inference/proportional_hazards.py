@@ -6,19 +6,22 @@ score test of the added coefficients is taken at the fitted ones, as R's surviva
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from evaluation.inference.cox_likelihood import information, score, state
 from evaluation.inference.intervals import chi_squared_p
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-    from evaluation.inference.cox_likelihood import RiskSets
+    from evaluation.inference.cox_sets import RiskSets
 
     Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -30,28 +33,30 @@ class DriftTest:
     p_value: float
 
 
-def _clock(sets: RiskSets) -> Floats:
-    """One minus the Kaplan–Meier estimate just before each event (E,), centred."""
-    import numpy as np
+def survival_clock(moments: Floats, time: Floats, event: Integers, people: Integers | None) -> Floats:
+    """One minus the Kaplan–Meier curve of everyone (n rows), of whatever stratum or weight, just before `moments`."""
+    times, place = np.unique(time, return_inverse=True)
+    number = np.ones(len(time)) if people is None else people
+    at_risk = np.bincount(place, number, len(times))[::-1].cumsum()[::-1]
+    events = np.bincount(place, number * (event == 1), len(times))
+    survival = np.concatenate([[1.0], np.cumprod(1 - events / at_risk)])
+    found: Floats = 1 - survival[np.searchsorted(times, moments, side="left")]
+    return found
 
-    at_risk = np.bincount(sets.reached, minlength=sets.n_times + 1)[:0:-1].cumsum()[::-1]
-    events = np.bincount(sets.event_time, minlength=sets.n_times)
-    survival = np.concatenate([[1.0], np.cumprod(1 - events / at_risk)[:-1]])
-    clock = 1 - survival[sets.event_time]
-    centred: Floats = clock - clock.mean()
-    return centred
 
+def drift_tests(
+    sets: RiskSets, coefficients: Floats, clock: Floats, tested: Sequence[int]
+) -> tuple[DriftTest, list[DriftTest]] | None:
+    """The joint test of the columns `tested`, and one test each, against a drift with `clock` (K,) of event times.
 
-def drift_tests(sets: RiskSets, coefficients: Floats) -> tuple[DriftTest, list[DriftTest]] | None:
-    """The joint test of all columns, and one test a column; None when every event falls at one time."""
-    import numpy as np
-
-    if sets.n_times < 2:
+    None when every event falls at one time.
+    """
+    if len(np.unique(sets.times)) < 2:
         return None
-    clock, at = _clock(sets), state(sets, coefficients)
-    drift = score(sets, at, clock)
-    level, cross = information(sets, at), information(sets, at, clock)
-    spread = information(sets, at, clock**2) - cross @ np.linalg.solve(level, cross)
+    clock, at, own = clock - clock.mean(), state(sets, coefficients), list(tested)
+    drift = score(at, clock)[own]
+    level, cross = information(at), information(at, clock)[:, own]
+    spread = information(at, clock**2)[np.ix_(own, own)] - cross.T @ np.linalg.solve(level, cross)
     solved, _, rank, _ = np.linalg.lstsq(spread, drift, rcond=1e-12)
     single = [float(d * d / v) if v > 0 else 0.0 for d, v in zip(drift, np.diag(spread), strict=True)]
     return _test(float(drift @ solved), int(rank)), [_test(s, 1) for s in single]

@@ -45,9 +45,12 @@ class Rule:
         return row, how
 
 
-def few_clusters(clusters: int) -> tuple[Check, ...]:
-    """A warning where there are too few clusters for the usual intervals to be trusted."""
-    if clusters >= ENOUGH_CLUSTERS:
+def few_clusters(clusters: int, people: int | None = None) -> tuple[Check, ...]:
+    """A warning where there are too few clusters for the usual intervals to be trusted.
+
+    With as many clusters as `people` nobody shares a cluster with anyone: then there are none to be too few.
+    """
+    if clusters >= ENOUGH_CLUSTERS or clusters == people:
         return ()
     message = (
         f"There are only {clusters} clusters; with fewer than {ENOUGH_CLUSTERS} the intervals tend to be too narrow."

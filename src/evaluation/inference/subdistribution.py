@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 class Moments:
     """Rows (n,) by the K distinct times: `place` of each row's time, masses, and what happened.
 
-    `at_risk` (K,) is the mass observed until each time at least, `censored` and `events` (K,) the mass censored, or
-    with the event, at each.
+    `at_risk` (K,) is the mass observed until each time at least (1 where nobody left weighs anything: it divides zeros
+    only), `censored` and `events` (K,) the mass censored, or with the event, at each.
     """
 
     columns: Floats
@@ -54,15 +54,16 @@ class Moments:
         length = int(place.max()) + 1
         had, gone = event == 1, event == 0
         at_risk = np.bincount(place, mass, length)[::-1].cumsum()[::-1]
+        at_risk = np.where(at_risk > 0, at_risk, 1.0)
         censored = np.asarray(np.bincount(place, mass * gone, length), np.float64)
         events = np.asarray(np.bincount(place, mass * had, length), np.float64)
         return cls(columns, mass, place, had, ~(had | gone), gone, at_risk, censored, events)
 
     @cached_property
     def free(self) -> Floats:
-        """G just before each time (K,): above zero, as someone is still observed then."""
+        """G just before each time (K,): above zero, as someone is observed then; 1 where nobody of any weight is."""
         stays = np.cumprod(1 - self.censored[:-1] / self.at_risk[:-1])
-        return np.concatenate([[1.0], stays])
+        return np.concatenate([[1.0], np.where(stays > 0, stays, 1.0)])
 
     def over(self, values: Floats) -> Floats:
         """Sums (K, q) of rows' `values` (n, q) over the risk set at each time, weighted."""

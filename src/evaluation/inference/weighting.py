@@ -60,14 +60,15 @@ def propensity_weights(
     fitted = first
     if bounds is not None:
         kept = (first.chance >= bounds[0]) & (first.chance <= bounds[1])
-        left = tuple(int((kept & (sample.arm == code)).sum()) for code in (1, 0))
+        left = tuple(int((kept & (sample.arm == code) & (sample.mass > 0)).sum()) for code in (1, 0))
         if not all(left):
             raise NotEstimable(
                 f"in an arm nobody has a propensity between {bounds[0]:g} and {bounds[1]:g}, so nothing can be "
                 "compared; widen the bounds.", left)  # fmt: skip
         if not kept.all():
             fitted = chances(replace(sample, mass=np.where(kept, sample.mass, 0.0)))
-    weight, slope = _raw(sample.arm == 1, fitted.chance, estimand)
+    chance = np.where(kept, fitted.chance, 0.5)  # of those set aside it may be 0 or 1, and is not used
+    weight, slope = _raw(sample.arm == 1, chance, estimand)
     if estimand == "ate":
         mass = np.where(kept, sample.mass, 0.0)
         share = float(mass @ sample.arm) / float(mass.sum())

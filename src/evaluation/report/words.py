@@ -105,8 +105,8 @@ CONVENTIONS = {
     "clusters where there are any; the band on the scale named among the options.",
     "rmst": "variance of the area under the curve by the infinitesimal jackknife, summed within clusters where there "
     "are any; normal distribution.",
-    "cox": "variance from the partial likelihood, or the sandwich where clusters or robust errors are asked for; "
-    "normal distribution.",
+    "cox": "variance from the partial likelihood, or the sandwich where there are clusters or weights or robust errors "
+    "are asked for; normal distribution.",
     "pooled_logistic": "sandwich variance with scores summed within people and the factor N/(N − K), normal "
     "distribution; within clusters the factor G/(G − 1) · (N − 1)/(N − K), t distribution (G − 1).",
     "event_count": "counts need not vary as the model says: sandwich variance with the factor N/(N − K), normal "
@@ -156,6 +156,8 @@ TERMS = {
     "events_averted": "Events averted",
     "mean": "Average",
     "arm": "Program group, against comparison group",
+    "arm_by_time": "Change of the ratio of the groups with time",
+    "arm_at_window": "Ratio of the groups reached",
     "risk_treated": "Risk, program group",
     "risk_control": "Risk, comparison group",
     "risk_difference": "Difference in risk",
@@ -239,6 +241,7 @@ CHECKS = {
     "competing_events": "Other events that end follow-up",
     "never_at_risk": "People without time at risk",
     "street_exposure": "Time at liberty alone",
+    "exposure_past_competing": "Time at risk after a competing event",
     "dispersion": "How much counts vary",
     "gray_test": "Equality of the curves, with other events allowed for",
     "days_gained": "Days without the outcome gained",
@@ -259,6 +262,7 @@ CHECKS = {
     "likelihood_ratio": "Likelihood-ratio test",
     "wald": "Wald test",
     "concordance": "Concordance",
+    "strata": "Compared within groups",
     "log_likelihood": "Log likelihood",
     "log_likelihood_null": "Log likelihood without characteristics",
     "attrition": "Attrition",
@@ -331,6 +335,8 @@ OPTIONS = {
     "exposure_unit": "Unit of the time at risk",
     "reference": "Reference period",
     "robust": "Robust standard errors",
+    "strata": "Compared within",
+    "time_interaction": "Ratio that moves with time",
     "conf_type": "Scale of the bands",
     "comparison": "Comparison",
     "donors": "Units to draw on",
@@ -389,6 +395,7 @@ OPTION_VALUES = {
     "att": "the program group",
     "ato": "people who could be in either group",
     "refuse": "no answer where people left early",
+    "independent": "taken to leave for reasons that have nothing to do with their prospects",
     "ipcw": "others weighted to stand for them",
     "efron": "Efron’s rule",
     "breslow": "Breslow’s rule",

@@ -324,7 +324,7 @@ TABLES: dict[str, Table] = {
         ),
         Table(
             "attrition",
-            "People whose outcome is known, by arm, against the What Works Clearinghouse's boundary",
+            "People lost to the analysis, by arm, against the What Works Clearinghouse's boundary",
             (
                 _STUDY,
                 _ANALYSIS,
@@ -338,6 +338,20 @@ TABLES: dict[str, Table] = {
                     "known_control",
                     "integer",
                     "Comparison people with a known outcome",
+                    unit="people",
+                    disclosure="count",
+                ),
+                _c(
+                    "analysed_treated",
+                    "integer",
+                    "Treated people with a known outcome and every characteristic adjusted for",
+                    unit="people",
+                    disclosure="count",
+                ),
+                _c(
+                    "analysed_control",
+                    "integer",
+                    "Comparison people with a known outcome and every characteristic adjusted for",
                     unit="people",
                     disclosure="count",
                 ),

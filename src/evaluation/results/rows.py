@@ -205,9 +205,10 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Attrition:
-    """People of each arm who entered, and whose outcome by the window is known, against the WWC's boundary.
+    """People of each arm who entered, whose outcome by the window is known, and of those who is analysed.
 
-    Shares in per cent; `rating` is `low` or `high` attrition under each of the boundary's two assumptions.
+    `overall` and `differential` are of all who entered and are not analysed, held against the WWC's boundary. Shares in
+    per cent; `rating` is `low` or `high` attrition under each of the boundary's two assumptions.
     """
 
     time: float | None
@@ -215,6 +216,8 @@ class Attrition:
     n_control: int
     known_treated: int
     known_control: int
+    analysed_treated: int
+    analysed_control: int
     overall: float | None
     differential: float | None
     boundary_cautious: float | None

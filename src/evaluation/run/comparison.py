@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 from evaluation.errors import Problem, Severity
 from evaluation.study.document import Document, Loc
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from evaluation.estimators._curves import CurveOptions
     from evaluation.estimators.base import Estimator
     from evaluation.estimators.cox import Cox
+    from evaluation.estimators.event_count import EventCount
     from evaluation.estimators.risk_difference import RiskDifference
+    from evaluation.estimators.rmst import RestrictedMean
     from evaluation.study.models import Design
 
 
@@ -38,11 +40,26 @@ def lacking(
             found = _panel(design, estimator, _column(document, analysis.get("outcome")), source)
         else:
             found = _cohort(_ready(document, i, design), estimator, source)
+            if estimator.id == "event_count":
+                found = _counts(document, i, design, cast("EventCount", estimator), source)
         if found:
             key, what, fix = found
             severity: Severity = "error" if analysis.get("role") == "primary" else "warning"
             loc: Loc = ("analyses", i, *key.split("."))
             yield document.problem(loc, f"this analysis has no valid comparison: {what}", fix, severity)
+
+
+def uninformative(
+    document: Document, design: Design, estimators: Mapping[int, Estimator], source: Source
+) -> Iterator[Problem]:
+    """Problems of covariates that tell nothing among the people whom a cohort's analyses would use them for."""
+    from evaluation.data.cohort import Cohort
+    from evaluation.run.redundant import redundant
+
+    if not isinstance(design, CohortDesign):
+        return
+    ready = {i: _ready(document, i, design) for i in estimators}
+    yield from redundant(document, ready, estimators, {i: Cohort.of(d, source) for i, d in ready.items()})
 
 
 def _ready(document: Document, place: int, design: CohortDesign) -> CohortDesign:
@@ -165,7 +182,7 @@ class _People:
 def _cohort(design: CohortDesign, estimator: Estimator, source: Source) -> Lack | None:
     judges: dict[str, Callable[[_People, Any], Lack | None]] = {
         "risk_difference": _risks, "kaplan_meier": _curves, "cumulative_incidence": _curves,
-        "cox": _hazard, "pooled_logistic": _hazard}  # fmt: skip
+        "rmst": _means, "cox": _hazard, "fine_gray": _hazard, "pooled_logistic": _hazard}  # fmt: skip
     judge = judges.get(estimator.id)
     return judge(_People.of(design, estimator, source), estimator) if judge else None
 
@@ -199,6 +216,48 @@ def _curves(people: _People, estimator: CurveOptions) -> Lack | None:
         return None
     what = f"nobody in one of the arms is observed for {people.span(min(windows))}."
     return "estimator", what, f"Add a window of {people.span(min(observed))} or less to design.windows."
+
+
+def _means(people: _People, estimator: RestrictedMean) -> Lack | None:
+    """Whether both arms are observed to some horizon, or until nobody in them is left."""
+    if estimator.lacks_covariates(list(people.design.covariates)):
+        return "options.adjust", "nothing is named to adjust for.", "Add covariates to the design, or to the options."
+    time, event = (people.source.number(c) for c in (people.design.time, people.design.event))
+    observed = people.by_arm(f"max({time})")
+    free = people.by_arm(f"max({time})", f"{event} = 0")
+    ends = [last for last, censored in zip(observed, free, strict=True) if censored == last]
+    windows = people.design.windows if estimator.window is None else [estimator.window]
+    if not windows or not ends or min(windows) <= min(ends):
+        return None
+    what = f"nobody in one of the arms is observed for {people.span(min(windows))}."
+    key = "estimator" if estimator.window is None else "options.window"
+    return key, what, f"Choose a window of {people.span(min(ends))} or less."
+
+
+def _counts(document: Document, place: int, design: CohortDesign, estimator: EventCount, source: Source) -> Lack | None:
+    """Whether columns hold numbers of events and time at risk, and people of both arms have events."""
+    from evaluation.data.cohort import Cohort
+    from evaluation.errors import NotEstimable
+    from evaluation.estimators._counted import count_columns
+
+    ready = _ready(document, place, design)
+    cohort = replace(Cohort.of(ready, source), built=ready is not design)
+    outcome = str(document.at(("analyses", place, "outcome")))
+    try:
+        found = count_columns(cohort, outcome, estimator.count, estimator.exposure, estimator.window)
+    except NotEstimable as none:
+        what, _, fix = str(none).partition("; ")
+        return "options", f"{what}.", f"{fix[:1].upper()}{fix[1:]}"
+    if found.count not in source.columns or found.exposure not in source.columns:
+        return None  # told as a column that is not there
+    people = _People.of(ready.model_copy(update={"time": found.exposure, "event": found.count}), estimator, source)
+    at_risk = f"{source.number(found.exposure)} > 0 AND {source.number(found.count)} > 0"
+    having = people.by_arm("count(*)", at_risk)
+    if not all(having):
+        which = "treated" if having[0] == 0 else "comparison"
+        what = f"nobody in the {which} arm has an event while at risk, where all that the analysis uses is known."
+        return "estimator", what, "A ratio of rates has no finite value then; choose risk_difference."
+    return _one_cluster(people)
 
 
 def _risks(people: _People, estimator: RiskDifference) -> Lack | None:

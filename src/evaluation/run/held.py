@@ -67,14 +67,15 @@ def _rows_of(
     """The same of the rows, which are read here for the first time. `sound` are outcomes whose columns are."""
     import duckdb
 
-    from evaluation.run.comparison import lacking
+    from evaluation.run.comparison import lacking, uninformative
 
     try:
         told = _frame_problems(draft, design, sound, estimators, source)
         in_rows = [p for p in told if not _told(p, draft.problems)]
         if any(p.severity == "error" for p in in_rows):
             return in_rows, []
-        return in_rows, list(lacking(draft.document, design, estimators, source))
+        known = [*lacking(draft.document, design, estimators, source)]
+        return in_rows, [*known, *uninformative(draft.document, design, estimators, source)]
     except duckdb.Error as error:
         what = f"{source.where}: the rows cannot be read: {str(error).splitlines()[0]}"
         return [draft.document.problem(("data", "path"), what, "Write the file again.")], []

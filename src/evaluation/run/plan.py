@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evaluation.data.engine import Source
     from evaluation.estimators.base import Estimator
     from evaluation.results import Check, FlowStep
-    from evaluation.study.models import Analysis
+    from evaluation.study.models import Analysis, Study
 
 
 SHIPPED_DATA = "../build/data/"  # where the studies shipped find their data
@@ -169,7 +169,7 @@ def _build(draft: Draft, engine: str) -> tuple[Built | None, list[Problem]]:
             built = build_panel(study, base, folder / "panel.parquet")
     except EvaluationError as error:
         return None, [_of_table(draft.document, p) for p in error.problems]
-    return built, _simulated(draft, built.source)
+    return built, _simulated_tables(draft, study, base)
 
 
 def _base_set_aside(document: Document, built: Built, estimators: Mapping[int, Estimator]) -> list[Problem]:
@@ -196,8 +196,29 @@ def _of_table(document: Document, problem: Problem) -> Problem:
 
 def _simulated(draft: Draft, source: Source) -> list[Problem]:
     """Simulated data in a study that does not say so: the reports will say it all the same."""
-    if source.planted is None or draft.document.at(("simulation",)) is not None:
+    if source.planted is None:
         return []
-    what = f"{source.where} holds simulated data with a planted effect of {source.planted:g}; every report will say so."
-    fix = f"To say it in the study file too, add: simulation: {{effect: {source.planted:g}}}."
-    return [draft.document.problem(("data", "path"), what, fix, severity="warning")]
+    return _unsaid(draft, f"{source.where} holds simulated data", source.planted, ("data", "path"))
+
+
+def _simulated_tables(draft: Draft, study: Study, base: Path) -> list[Problem]:
+    """The same of the tables from which a study's data are built, by their names in the study file."""
+    from evaluation.data.assemble.tables import open_tables
+    from evaluation.study.spelling import listed
+
+    planted = {name: table.planted for name, table in open_tables(study, base).items() if table.planted is not None}
+    if not planted:
+        return []
+    what = (
+        f"the {'table' if len(planted) == 1 else 'tables'} {listed(planted)} {'holds' if len(planted) == 1 else 'hold'}"
+    )
+    return _unsaid(draft, f"{what} simulated data", next(iter(planted.values())), ("data", "tables"))
+
+
+def _unsaid(draft: Draft, what: str, planted: float, loc: Loc) -> list[Problem]:
+    """A warning where the study file has no word about the simulation."""
+    if draft.document.at(("simulation",)) is not None:
+        return []
+    said = f"{what} with a planted effect of {planted:g}; every report will say so."
+    fix = f"To say it in the study file too, add: simulation: {{effect: {planted:g}}}."
+    return [draft.document.problem(loc, said, fix, severity="warning")]

@@ -6,7 +6,7 @@ Only YAML is judged here (syntax, duplicate keys, tags); what the keys mean is j
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,13 +76,24 @@ class Document:
 
 
 def in_file_order(problems: Iterable[Problem]) -> list[Problem]:
-    """Each problem once: those with a line and column first, in that order; others after them, as they came."""
+    """Each problem once: those with a line and column first, in that order; others after them, as they came.
+
+    What is written once can be used in several places (`options: *same`): what is wrong with it is one mistake, told at
+    the first key that leads there, as an error if it is one anywhere.
+    """
 
     def place(problem: Problem) -> tuple[float, float]:
         tail = problem.where.rsplit(":", 2)[1:]
         return (int(tail[0]), int(tail[1])) if len(tail) == 2 and all(t.isdigit() for t in tail) else (float("inf"), 0)
 
-    return sorted(dict.fromkeys(problems), key=place)
+    found: dict[tuple[str, str, str], Problem] = {}
+    for problem in dict.fromkeys(problems):
+        in_file = place(problem)[0] < float("inf")
+        mistake = (problem.where, problem.key.rpartition(".")[2] if in_file else problem.key, problem.what)
+        first = found.setdefault(mistake, problem)
+        if problem.severity == "error" and first.severity != "error":
+            found[mistake] = replace(first, severity="error")
+    return sorted(found.values(), key=place)
 
 
 # --------------------------------------------------------------------------- reading

@@ -166,7 +166,8 @@ def _other_columns(document: Document) -> Iterator[tuple[Loc, str]]:
 # Terms of the results: a covariate of this name could not be told from them. Those of every design and estimator, so
 # that a study does not break when an analysis is added.
 RESERVED = (
-    "arm", "att", "att_group", "att_dynamic", "att_calendar", "event", "group", "calendar", "group_time",
+    "arm", "arm_by_time", "arm_at_window",
+    "att", "att_group", "att_dynamic", "att_calendar", "event", "group", "calendar", "group_time",
     "risk_treated", "risk_control", "risk_difference", "risk_ratio", "odds_ratio",
     "rmst_treated", "rmst_control", "rmst_difference", "rmst_ratio",
     "rmtl_treated", "rmtl_control", "rmtl_difference", "rmtl_ratio",

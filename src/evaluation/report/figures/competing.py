@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evaluation.report.figures.curve import JOINED, coarse
 from evaluation.report.figures.curve import _ticks as ticks
 from evaluation.report.figures.figure import COMPARISON, INK, PROGRAM, QUIET, Cell, Figure, titled
 from evaluation.report.headline import Headline
@@ -46,7 +47,7 @@ def competing(head: Headline) -> Figure | None:
     caption = (
         f"Of every 100 people, how many had {head.thing} by each time (dark), and how many met "
         f"{listing([_plain(n) for n in names])} first (light), by group."
-    )
+    ) + (JOINED if coarse(head.released) else "")
     columns = ["Group", "Event", f"Time ({head.released.time_unit}s)", "Of every 100"]
     data: list[list[Cell]] = [
         [head.released.group(g), label if not n else upper_first(_plain(n)), f"{t:.12g}", v]
@@ -72,18 +73,20 @@ def _plain(name: str) -> str:
 def _draw(axes: Axes, head: Headline, group: str, events: Events, names: list[str]) -> None:
     import numpy as np
 
+    joined = coarse(head.released)
     times = np.unique([t for points in events.values() for t, _ in points] + [0.0])
     base = np.zeros(len(times))
     for i, name in enumerate(["", *names]):
         steps = events.get(name, [])
-        at = np.array([t for t, _ in steps])
+        at = np.array([0.0, *(t for t, _ in steps)])
         values = np.array([0.0, *(v for _, v in steps)])
-        height = values[np.searchsorted(at, times, side="right")]
-        top = base + height
-        axes.fill_between(times, base, top, step="post", color=COLOURS[group], alpha=(0.75, 0.3, 0.15)[min(i, 2)],
-                          linewidth=0)  # fmt: skip
+        between = np.interp(times, at, values) if joined else values[np.searchsorted(at, times, side="right") - 1]
+        top = base + between
+        axes.fill_between(times, base, top, step=None if joined else "post", color=COLOURS[group],
+                          alpha=(0.75, 0.3, 0.15)[min(i, 2)], linewidth=0)  # fmt: skip
         if i:
-            axes.step(times, top, where="post", color=COLOURS[group], linewidth=1, linestyle=":")
+            axes.plot(times, top, drawstyle="default" if joined else "steps-post", color=COLOURS[group], linewidth=1,
+                      linestyle=":")  # fmt: skip
             axes.annotate(_plain(name), (times[-1], (base[-1] + top[-1]) / 2), xytext=(-4, 3), ha="right", va="bottom",
                           textcoords="offset points", color=INK)  # fmt: skip
         base = top

@@ -25,6 +25,7 @@ STEPS = {
 }
 MAX_TICKS = 8
 AT_RISK = "Followed, no event yet"
+JOINED = " Straight lines join the times at which enough people had come together to be shown."
 DASHES = {"control": (5, 2), "treated": (), "all": ()}
 
 
@@ -62,8 +63,8 @@ def _stepping(rows: list[Row]) -> bool:
     return any(float(r["time"]) > 0 and _incidence(r, "estimate") is not None for r in rows)
 
 
-def _coarse(released: Released) -> bool:
-    """Whether points of the curves were merged, so that numbers stand as of the step before."""
+def coarse(released: Released) -> bool:
+    """Whether points of the curves were merged: the curve rises somewhere between two, and is known at them alone."""
     return any(r["n_suppressed"] for r in released.rows("suppression", table="curve"))
 
 
@@ -84,6 +85,7 @@ def curve(released: Released, head: Headline) -> Figure | None:
     caption = f"Share of {released.people} with {label} over time since the start of follow-up, by group{observed}"
     banded = any(r["conf_low"] is not None for rs in shown.values() for r in rs)
     caption += "; bands are 95% plausible ranges." if banded else "."
+    caption += JOINED if coarse(released) else ""
     missing = [released.group(g) for g, rs in groups.items() if rs and g not in shown]
     if missing:
         caption += f" The curve of the {listing(missing)} is hidden: it rests on too few {released.people}."
@@ -115,6 +117,7 @@ def _steps(rows: list[Row], column: str) -> tuple[list[float], list[float]]:
 
 def _draw_curves(axes: Axes, released: Released, shown: dict[str, list[Row]], label: str) -> None:
     ends = []
+    joined = coarse(released)
     top = max(
         v
         for rows in shown.values()
@@ -124,11 +127,14 @@ def _draw_curves(axes: Axes, released: Released, shown: dict[str, list[Row]], la
     )
     for group, rows in shown.items():
         x, y = _steps(rows, "estimate")
-        axes.step(x, y, where="post", color=COLOURS[group], dashes=DASHES[group], linewidth=1.9)
+        axes.plot(x, y, drawstyle="default" if joined else "steps-post", color=COLOURS[group],
+                  dashes=DASHES[group], linewidth=1.9)  # fmt: skip
         both = [r for r in rows if r["conf_low"] is not None and r["conf_high"] is not None]
         if both:
             low, high = _steps(both, "conf_low"), _steps(both, "conf_high")
-            axes.fill_between(low[0], low[1], high[1], step="post", color=COLOURS[group], alpha=0.13, linewidth=0)
+            axes.fill_between(
+                low[0], low[1], high[1], step=None if joined else "post", color=COLOURS[group], alpha=0.13, linewidth=0
+            )
         ends.append((x[-1], y[-1], wrapped(released.group(group)), COLOURS[group]))
     axes.set_ylim(0, min(100, max(1.08 * top, 1)))
     axes.set_xlim(0, 1.01 * max(x for x, *_ in ends))
@@ -162,7 +168,7 @@ def _ticks(unit: str, end: float) -> list[float]:
 def _draw_at_risk(axes: Axes, released: Released, shown: dict[str, list[Row]]) -> None:
     axes.set_axis_off()
     axes.set_ylim(-len(shown) + 0.4, 1.3)
-    label = f"{AT_RISK} (as of the curve’s last step before)" if _coarse(released) else AT_RISK
+    label = f"{AT_RISK} (as of the curve’s last step before)" if coarse(released) else AT_RISK
     axes.text(0, 0.9, label, transform=axes.get_yaxis_transform(), ha="left", color=QUIET)
     for line, (group, rows) in enumerate(shown.items()):
         for tick in axes.get_xticks():

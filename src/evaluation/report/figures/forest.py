@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-ROW, PANEL = 0.4, 1.05  # inches: a row of the figure, and what a panel adds around its rows
+ROW, PANEL = 0.36, 1.05  # inches: a row of the figure, and what a panel adds around its rows
 TALLEST = 8.2  # inches that a printed page has room for, beside the caption
 MAX_TICKS = 5
 GAP = 0.14  # inches above and below a panel, so that its title stands clear of the axis label before it
-LABEL_WIDTH, TITLE = 28, 58  # characters a line of a label, and of a panel's title, may have
+LABEL_WIDTHS, TITLE = (28, 38), 58  # characters a line of a label, and of a panel's title, may have
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,14 @@ def forest(released: Released) -> Figure | None:
         for h in p.heads
     ]
 
-    row = _row_height(panels)
+    width, row = _rows_that_fit(panels)
 
     def draw(canvas: Canvas) -> None:
         canvas.set_layout_engine("constrained", h_pad=GAP)
         ratios = [len(p.heads) + PANEL / row for p in panels]
         grid = canvas.subplots(len(panels), 1, squeeze=False, height_ratios=ratios)
         for axes, panel in zip(grid[:, 0], panels, strict=True):
-            _draw(axes, released, panel)
+            _draw(axes, released, panel, width)
 
     height = min(TALLEST, max(1.5, row * n + PANEL * len(panels)))
     return Figure("all-analyses", caption, _alt(released, panels), columns, data, height, draw)
@@ -107,7 +107,7 @@ def _words(head: Headline) -> str:
     return f"{told.amount(head.estimate)}\n{told.span(*head.interval).removesuffix(told.tail)}"
 
 
-def _draw(axes: Axes, released: Released, panel: _Panel) -> None:
+def _draw(axes: Axes, released: Released, panel: _Panel, width: int) -> None:
     axes.axvline(0, color=QUIET, linewidth=1)
     labels = []
     for line, head in enumerate(panel.heads):
@@ -125,7 +125,7 @@ def _draw(axes: Axes, released: Released, panel: _Panel) -> None:
             color=colour,
             markerfacecolor=colour if primary else "white",
         )
-        labels.append(_label(head))
+        labels.append(wrapped(head.name, width))
         axes.annotate(
             _words(head),
             (1, y),
@@ -147,14 +147,15 @@ def _draw(axes: Axes, released: Released, panel: _Panel) -> None:
     axes.locator_params(axis="x", nbins=MAX_TICKS, steps=[1, 2, 2.5, 5, 10])
 
 
-def _label(head: Headline) -> str:
-    return wrapped(head.name, LABEL_WIDTH)
-
-
-def _row_height(panels: list[_Panel]) -> float:
-    """Inches a row needs for the longest of the labels."""
-    lines = max(_label(h).count("\n") + 1 for p in panels for h in p.heads)
-    return max(ROW, LINE * lines + 0.06)
+def _rows_that_fit(panels: list[_Panel]) -> tuple[int, float]:
+    """Characters a line of the labels, and inches a row needs for the longest: the narrowest that fit a page."""
+    names = [h.name for p in panels for h in p.heads]
+    for width in LABEL_WIDTHS:
+        lines = max(wrapped(name, width).count("\n") + 1 for name in names)
+        row = max(ROW, LINE * lines + 0.06)
+        if row * len(names) + PANEL * len(panels) <= TALLEST:
+            break
+    return width, row
 
 
 def _alt(released: Released, panels: list[_Panel]) -> str:

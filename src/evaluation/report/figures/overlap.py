@@ -45,6 +45,8 @@ def overlap(head: Headline) -> Figure | None:
         "compared."
     )
     caption += " Gaps hide bars of very few people." if hidden else ""
+    if _narrowest(rows) < max(_width(r) for r in rows) * 0.99:
+        caption += " Bars of few people are joined to one wider bar, drawn at their mean height."
 
     def draw(canvas: Canvas) -> None:
         _draw(canvas.subplots(), head, sides)
@@ -52,13 +54,21 @@ def overlap(head: Headline) -> Figure | None:
     return Figure("overlap", caption, _alt(head, sides), columns, data, 2.6, draw)
 
 
+def _width(row: Row) -> float:
+    return float(row["high"]) - float(row["low"])
+
+
+def _narrowest(rows: list[Row]) -> float:
+    return min(_width(r) for r in rows)
+
+
 def _draw(axes: Axes, head: Headline, sides: dict[str, list[Row]]) -> None:
+    usual = _narrowest([r for rows in sides.values() for r in rows])
     for sign, (group, rows) in zip((1, -1), sides.items(), strict=True):
         for r in rows:
-            width = float(r["high"]) - float(r["low"])
-            axes.bar(
-                float(r["low"]), sign * (r["n"] or 0), width * 0.94, align="edge", color=COLOURS[group], linewidth=0
-            )
+            width = _width(r)
+            height = sign * (r["n"] or 0) * usual / width  # a wider bar has the area of its people
+            axes.bar(float(r["low"]), height, width - 0.06 * usual, align="edge", color=COLOURS[group], linewidth=0)
     top = max(abs(v) for v in axes.get_ylim())
     axes.set_ylim(-top * 1.1, top * 1.1)
     axes.axhline(0, color=INK, linewidth=0.8)
@@ -69,16 +79,27 @@ def _draw(axes: Axes, head: Headline, sides: dict[str, list[Row]]) -> None:
                   transform=axes.transAxes)  # fmt: skip
     axes.set_xlim(0, 1)
     axes.set_xlabel("Estimated chance of being in the program")
-    axes.set_ylabel("People")
+    axes.set_ylabel(f"People in each {usual:.2g} of it")
 
 
 def _alt(head: Headline, sides: dict[str, list[Row]]) -> str:
     parts = []
     for group, rows in sides.items():
-        known = [r for r in rows if r["n"]]
+        known = sorted((r for r in rows if r["n"]), key=lambda r: float(r["low"]))
         if known:
+            low, high = (_quantile(known, q) for q in (0.05, 0.95))
             parts.append(
-                f"The {head.released.group(group)} reaches from {min(r['low'] for r in known):.2f} to "
-                f"{max(r['high'] for r in known):.2f}."
+                f"In the {head.released.group(group)}, about nine of ten people have a chance between {low:.2f} and "
+                f"{high:.2f}."
             )
     return f"Mirrored bars of people by their estimated chance of being in the program. {' '.join(parts)}"
+
+
+def _quantile(rows: list[Row], share: float) -> float:
+    """The chance below which a share of the people in the bars lie, if they lie evenly within each."""
+    left = share * sum(int(r["n"]) for r in rows)
+    for r in rows:
+        if left <= r["n"]:
+            return float(r["low"]) + _width(r) * left / int(r["n"])
+        left -= int(r["n"])
+    return float(rows[-1]["high"])

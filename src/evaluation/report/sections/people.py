@@ -62,7 +62,7 @@ def _ratio(value: float | None) -> str:
 
 
 def attrition_table(head: Headline) -> str:
-    """People who entered and people whose outcome is known, by group and window, with the clearinghouse's rating."""
+    """People who entered and those analysed with a known outcome, by group and window, with the clearinghouse's rating."""
     released = head.released
     rows = released.rows("attrition", analysis=head.analysis.id)
     if not rows or all(_complete(r) for r in rows):
@@ -70,8 +70,8 @@ def attrition_table(head: Headline) -> str:
     cells = [
         [
             f"Within {released.span(r['time'])}" if r["time"] is not None else "Whole follow-up",
-            _of(r["known_treated"], r["n_treated"]),
-            _of(r["known_control"], r["n_control"]),
+            _of(r["analysed_treated"], r["n_treated"]),
+            _of(r["analysed_control"], r["n_control"]),
             _percent(r["overall"]),
             _points(r["differential"]),
             RATINGS.get(r["rating_cautious"], HIDDEN),
@@ -79,7 +79,8 @@ def attrition_table(head: Headline) -> str:
         for r in rows
     ]
     caption = (
-        "People whose outcome is known, and how much loss there is by the boundary of the What Works Clearinghouse"
+        "People analysed whose outcome is known, of all who entered, and how much loss there is by the boundary of the "
+        "What Works Clearinghouse"
     )
     header = ["When", "Program group", "Comparison group", "Lost overall", "Difference", "Loss (cautious boundary)"]
     note = (

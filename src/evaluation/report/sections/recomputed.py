@@ -7,9 +7,10 @@ from evaluation.report.numbers import listing, number, p_cell
 from evaluation.report.released import Released
 from evaluation.report.sections.checks import ROUNDING, status_word
 from evaluation.report.words import COMPARISONS, KINDS, OPINIONS, P_VALUE, named, upper_first
-from evaluation.results import Row
+from evaluation.results import MAIN_TERMS, Row
 
 DIGITS = 4
+ANEW = "Another library computes these figures anew from the same data, so that a slip in either shows."
 MOST = 40  # rows of a kind in a table; the results files hold all
 
 
@@ -129,12 +130,16 @@ def second_opinion(released: Released) -> str:
     if not rows:
         return NOTHING
     order = {"differs": 0, "unavailable": 1, "agrees": 2}
-    kept = sorted(rows, key=lambda r: order.get(r["status"], 3))[:MOST]
+    rows = sorted(rows, key=lambda r: order.get(r["status"], 3))
+    shown = sorted(rows, key=lambda r: (order.get(r["status"], 3), r["term"] not in MAIN_TERMS))[:MOST]
+    chosen = {id(r) for r in shown}
+    kept = [r for r in rows if id(r) in chosen]
     header = ["Analysis", "What", "Ours", "Standard error", "Theirs", "Standard error", "Result"]
     caption = "The same figures by another library (agreement to one part in a million)"
     table = Table("second-opinion", caption, header, "llrrrrl", [_opinion(released, r) for r in kept]).markdown()
     more = f"{len(rows) - len(kept)} more rows are in the results files." if len(rows) > len(kept) else ""
-    return f"## Another library’s answer\n\n{escape(f'{_conventions(rows)} {more}'.strip())}\n\n{table}"
+    said, listed = _conventions(released, rows)
+    return f"## Another library’s answer\n\n{escape(f'{ANEW} {said} {more}'.strip())}\n\n{table}{listed}"
 
 
 def _opinion(released: Released, row: Row) -> list[str]:
@@ -146,10 +151,25 @@ def _opinion(released: Released, row: Row) -> list[str]:
     return [name, what, *shown, result]
 
 
-def _conventions(rows: list[Row]) -> str:
-    theirs = list(dict.fromkeys(f"{r['library']}: {r['convention']}" for r in rows))
-    ours = list(dict.fromkeys(r["our_convention"] for r in rows if r["our_convention"]))
-    first = f"Standard errors here: {listing(ours)}. " if ours else ""
-    return (
-        f"{first}Theirs: {'; '.join(theirs)}. Standard errors of different conventions may differ; estimates may not."
-    )
+def _conventions(released: Released, rows: list[Row]) -> tuple[str, str]:
+    """How both reckon standard errors: a sentence, or, where there are several ways, a table by analysis."""
+    ways = {
+        name: _ways([r for r in rows if r["analysis"] == name]) for name in dict.fromkeys(r["analysis"] for r in rows)
+    }
+    differ = "Standard errors of different conventions may differ; estimates may not."
+    if len(set(ways.values())) == 1:
+        ours, theirs = next(iter(ways.values()))
+        return f"{f'Standard errors here: {ours}. ' if ours else ''}Theirs: {theirs}. {differ}", ""
+    body = [[released.analysis(name), *both] for name, both in ways.items()]
+    header = ["Analysis", "Ours", "Theirs"]
+    table = Table("second-opinion-conventions", "How standard errors are reckoned", header, "lll", body)
+    return differ, f"\n{table.markdown()}"
+
+
+def _ways(rows: list[Row]) -> tuple[str, str]:
+    """How standard errors are reckoned by us and by the library, without the scale of the interval."""
+    named_here = dict.fromkeys(r["our_convention"].partition(";")[0] for r in rows if r["our_convention"])
+    ours = [w for w in named_here if not any(w.startswith(f"{other},") for other in named_here)]
+    theirs = {r["library"]: [o["convention"] for o in rows if o["library"] == r["library"]] for r in rows}
+    said = [f"{name}: {listing([w for w in dict.fromkeys(how) if w])}" for name, how in theirs.items() if any(how)]
+    return listing(ours), "; ".join(said)
