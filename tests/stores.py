@@ -5,8 +5,12 @@ import io
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+
 from evaluation import resources
+from evaluation.data.store.periods import period
 from evaluation.data.store.store import open_store
+from evaluation.data.store.submission import Original, Submission, submit
 from evaluation.dictionary.codelists import codelist
 from evaluation.dictionary.tables import tables
 
@@ -106,7 +110,7 @@ PLANTED = sorted({v for p in PEOPLE for v in p[:6] if v})
 
 
 def dictionary(folder: Path) -> Path:
-    """Write the dictionary of these tests, and have the package read it: not for this process alone to undo."""
+    """Write the dictionary of these tests into a folder."""
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     for name, text in _TABLES.items():
         (folder / "tables" / f"{name}.yaml").write_text(text)
@@ -165,3 +169,27 @@ def counts(month="2025-03", agency="jail", value=4, n=1):
 
 def opened(base: Path):
     return open_store(base / "store")
+
+
+def rows_of(values, people=("aa", "bb")):
+    n = len(values)
+    return pa.table(
+        {
+            "person_id": pa.array([people[i % len(people)] for i in range(n)], pa.string()),
+            "count": pa.array(values, pa.int64()),
+        }
+    )
+
+
+def send(store, month="2025-03", values=(1, 2), agency="jail", table="agency_counts", now=NOW, original=None, **more):
+    path = store.folder.parent / "file.csv"
+    path.write_text(repr((month, values)))
+    sha = original or f"{hash((month, values)) & (2**64 - 1):064x}"
+    made = Submission(agency, table, period(month), more.pop("rows", None) or rows_of(list(values)),
+                      Original(path, sha, "csv", more.pop("seal_key", None)), agreements=("county",), **more)  # fmt: skip
+    return submit(store, made, now)
+
+
+def values(store, version=None, table="agency_counts"):
+    delta = store.delta(table, version)
+    return sorted((r["_agency"], r["_period"], r["count"]) for r in delta.to_pyarrow_table().to_pylist())

@@ -1,9 +1,8 @@
 """From a clerk's file to a receipt, by the commands; and no identifier anywhere but in the clerk's own file."""
 
 import json
-import subprocess
-import sys
 import zipfile
+from datetime import date
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from evaluation import resources
 from evaluation.cli import call, intake
 from evaluation.data.store.coverage import coverage
-from evaluation.data.store.rights import removed_since
+from evaluation.data.store.rights import position, removed_since
 from evaluation.dictionary.codelists import codelist
 from evaluation.dictionary.tables import tables
 from tests import stores
@@ -78,7 +77,6 @@ def test_no_identifier_is_ever_seen_again(base, send, run):
     wrong = stores.persons([(*p[:3], "no day " + p[1], "x" + p[4], "=" + p[5], p[6]) for p in stores.PEOPLE])
     heard += send(wrong, "persons", "2025-04", name="Quackenbush 8642.csv")
     heard += send("\n".join(stores.persons().splitlines()[1:]), "persons", "2025-04")
-    heard += send(stores.persons().replace("last_name", "Thistlewood"), "persons", "2025-04")
     heard += send(stores.persons()[:-40].encode() + b'\xff\x00"Fenwick-Moss', "persons", "2025-04")
     heard += send(stores.events(people=[("PN77009X", "a")]), "justice_events", "2025-05")
     (base / "gone").write_text(f"{stores.PEOPLE[1][0]}\n")
@@ -86,7 +84,6 @@ def test_no_identifier_is_ever_seen_again(base, send, run):
     heard += run("status", "--verify")
     heard += run("forget", "--agency", "jail", "--person-id-file", str(base / "gone"), "--key-file", str(base / "key"))
     told = "".join(str(h) for h in heard).replace("Quackenbush 8642.csv", "")  # the clerk's own name of the file
-    told = told.replace("Thistlewood", "", told.count("Thistlewood") if "unknown_column" in told else 0)
     assert [v for v in stores.PLANTED if v in told] == []
     assert [
         (str(f), v) for f, content in bytes_of(base / "store") for v in stores.PLANTED if v.encode() in content
@@ -242,7 +239,7 @@ def test_someone_withdraws(base, send, run):
     send(stores.events("2025-03"), "justice_events", "2025-03")
     token = next(p["person_id"] for p in stores.opened(base).delta("persons").to_pyarrow_table().to_pylist()
                  if p["birth_year"] == 1991)  # fmt: skip
-    seen = stores.opened(base).log.entries()[-1].number
+    seen = position(stores.opened(base))
     (base / "gone").write_text("PN77002\n")
     code, out, _ = run("forget", "--agency", "jail", "--person-id-file", str(base / "gone"),
                        "--key-file", str(base / "key"), "--json")  # fmt: skip
@@ -303,7 +300,7 @@ def test_what_is_past_its_retention_goes(base, send, run, monkeypatch):
     assert len(list((base / "store" / "received").rglob("*.parquet"))) == 1
     assert run("status", "--verify")[0] == 0
     assert run("forget", "--expired")[1] == "Nothing is past its retention.\n"
-    assert [(str(c.start_date), str(c.end_date)) for c in coverage(store, __import__("datetime").date(2032, 1, 1))] == [("2025-04-01", "2025-04-30")]  # fmt: skip
+    assert [(str(c.start_date), str(c.end_date)) for c in coverage(store, date(2032, 1, 1))] == [("2025-04-01", "2025-04-30")]  # fmt: skip
 
 
 def test_an_operator_makes_a_store_and_lets_an_agency_send(base, capfd):
@@ -328,7 +325,7 @@ def test_an_operator_makes_a_store_and_lets_an_agency_send(base, capfd):
     assert awaited[-1]["state"] == "due"
 
 
-def test_help_shows_the_commands_and_a_spreadsheet_goes_through(base, send):
+def test_a_spreadsheet_goes_through(base, send):
     from openpyxl import Workbook
 
     book = Workbook()
@@ -338,7 +335,24 @@ def test_help_shows_the_commands_and_a_spreadsheet_goes_through(base, send):
     book.save(base / "made.xlsx")
     assert zipfile.is_zipfile(base / "made.xlsx")
     assert send((base / "made.xlsx").read_bytes(), "agency_counts", name="sent.xlsx")[0] == 0
-    done = subprocess.run(
-        [sys.executable, "-m", "evaluation.cli", "--help"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode in (0, 1)
+
+
+def test_every_table_of_the_dictionary_goes_through_with_its_own_examples(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(intake, "now", lambda: stores.NOW)
+    tables.cache_clear()
+    names = sorted(tables(), key=lambda name: name != "persons")
+    stores.made(tmp_path)
+    head, rest = stores.AGREEMENT.split("tables:")[0], "purposes" + stores.AGREEMENT.split("purposes")[1]
+    covered = "".join(f"  {name}: {{fields: all}}\n" for name in names)
+    (tmp_path / "store" / "agreements" / "county.yaml").write_text(f"{head}tables:\n{covered}{rest}")
+    for name in names:
+        table = tables()[name]
+        row = {f.name: "jail" if f.name == "agency_id" else f.example for f in table.fields}
+        (tmp_path / f"{name}.csv").write_text(stores.csv_text(list(row), [list(row.values())]))
+        year = str(row[table.period])[:4] if table.period else "2025"
+        code = call(["submit", str(tmp_path / f"{name}.csv"), "--table", name, "--agency", "jail", "--period", year,
+                     "--store", str(tmp_path / "store"), "--key-file", str(tmp_path / "key")])  # fmt: skip
+        out, err = capfd.readouterr()
+        assert code == 0, f"{name}\n{out}\n{err}"
+    assert call(["status", "--verify", "--store", str(tmp_path / "store")]) == 0
+    assert stores.opened(tmp_path).tables == sorted(names)

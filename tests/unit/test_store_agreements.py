@@ -78,7 +78,7 @@ def test_a_file_that_is_no_agreement_is_told(tmp_path, text, said):
     with pytest.raises(DataError, match=said):
         read_agreement(tmp_path / "bad.yaml")
     (tmp_path / "good.yaml").write_text(stores.AGREEMENT)
-    with pytest.raises(DataError, match="bad.yaml"):
+    with pytest.raises(DataError, match=r"bad\.yaml"):
         read_agreements(tmp_path)
 
 

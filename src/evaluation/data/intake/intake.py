@@ -112,7 +112,9 @@ def take_in(store: Store, path: Path, table: Table, agency: str, sent: Period, k
     if identifiers(table) and keys.pseudonyms is None:
         what = f"the table {table.name} tells who people are, so it is stored under a key only."
         raise DataError(Problem("key", "key", what, "Give --key-file, or set EVALUATION_KEY_FILE."))
-    sha = sha256(path) if path.is_file() else None
+    if not path.is_file():
+        raise DataError(Problem(str(path), "", "there is no such file.", "Give the path of the file to send."))
+    sha = sha256(path)
     way = _Way(store, path, table, agency, sent, keys, today)
     try:
         submission, findings, left_out = way.checked()

@@ -122,6 +122,11 @@ def expire(store: Store, agreements: Iterable[Agreement], now: str) -> Entry | N
         return complete(store, entry, now)
 
 
+def position(store: Store) -> int:
+    """The number that the log has reached: what a run notes of the store that it read."""
+    return max((e.number for e in store.log.entries()), default=0)
+
+
 def removed_since(store: Store, log_number: int) -> list[Entry]:
     """What was removed after the log had reached a number: runs that read the store then saw rows that are gone."""
     return [e for e in store.log.entries() if e.kind == "removed" and e.number > log_number]

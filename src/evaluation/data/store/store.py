@@ -56,11 +56,23 @@ class Store:
         return sorted(p.name for p in (self.folder / "tables").glob("*") if DeltaTable.is_deltatable(str(p)))
 
     def delta(self, table: str, version: int | None = None) -> DeltaTable | None:
-        """A table as it now is, or as it was; None where nothing was ever stored in it."""
+        """A table as it now is, or as it was; None where nothing was ever stored in it.
+
+        Raises
+        ------
+        DataError
+            When its log is damaged, or it never had that version.
+        """
         from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
 
         place = str(self.place(table))
-        return DeltaTable(place, version=version) if DeltaTable.is_deltatable(place) else None
+        try:
+            return DeltaTable(place, version=version) if DeltaTable.is_deltatable(place) else None
+        except DeltaError:
+            what = "the table cannot be read" + (f" at version {version}." if version is not None else ".")
+            fix = "`evaluation status --verify` names what is damaged; take it from a backup."
+            raise DataError(Problem(place, table, what, fix)) from None
 
     def scan(self, table: str, version: int | None = None) -> str | None:
         """SQL for the rows of a table; None where there are none.

@@ -20,6 +20,7 @@ from evaluation.data.store.recovery import recover
 from evaluation.data.store.seal import seal
 from evaluation.data.store.standing import kept_now, replaced, standing
 from evaluation.data.store.tombstones import tombstones, without
+from evaluation.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,10 +145,23 @@ def _stored(store: Store, submission: Submission, rows: pa.Table, dropped: int, 
     moved(drafts.kept, store.kept(drafts.kept_sha))
     if drafts.sealed is not None and drafts.sealed_sha is not None:
         moved(drafts.sealed, store.sealed(drafts.sealed_sha))
-    commit(store, said, rows, name)
+    _committed(store, said, rows, name, now)
     version = committed(store, submission.table, name)
     assert version is not None  # noqa: S101 - the commit has just been made
     return Receipt(said, store.log.append("accepted", name, now, acceptance(store, submission.table, version)))
+
+
+def _committed(store: Store, said: dict[str, Any], rows: pa.Table, name: str, now: str) -> None:
+    """Commit, or settle at once what could not be: a full disk must not leave it to the next who sends."""
+    from deltalake.exceptions import DeltaError
+
+    try:
+        commit(store, said, rows, name)
+    except (DeltaError, OSError):  # its words may hold a cell, so they are not told
+        recover(store, now)
+        what = "the rows could not be written; nothing of this submission was stored."
+        fix = "Look whether the disk is full or the folder may not be written to, and send it again."
+        raise DataError(Problem(str(store.place(said["table"])), said["table"], what, fix)) from None
 
 
 def refuse(store: Store, said: dict[str, Any], now: str) -> Entry:

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from evaluation.data.store.files import settle
+from evaluation.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +35,11 @@ def _lines(store: Path) -> list[dict[str, Any]]:
     path = store / NAME
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    try:
+        return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    except ValueError:
+        what = "the list of people who are to be forgotten is damaged."
+        raise DataError(Problem(str(path), "", what, "Nothing is stored without it: take it from a backup.")) from None
 
 
 def digest(people: Mapping[str, Sequence[str]]) -> str:
