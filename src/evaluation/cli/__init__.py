@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError
 
 from evaluation import __version__
-from evaluation.cli import assurance, intake, operating, prepare, study_runs
+from evaluation.cli import assurance, dictionary_commands, intake, operating, prepare, study_runs
 from evaluation.cli.console import AGENCY, EVALUATOR, OPERATOR, block, print_json, tell
 from evaluation.errors import EvaluationError, Problem, UsageError
 
@@ -40,6 +40,8 @@ IN_ORDER: tuple[Callable[..., int], ...] = (
     prepare.methods,
 )
 OF_AGENCIES: tuple[Callable[..., int], ...] = (
+    dictionary_commands.dictionary,
+    dictionary_commands.template,
     intake.submit,
     intake.status,
 )

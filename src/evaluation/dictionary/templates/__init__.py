@@ -1,0 +1,1 @@
+"""Empty files for an agency to fill: XLSX and CSV."""
