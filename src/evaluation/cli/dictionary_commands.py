@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from evaluation.cli.console import AsJson, print_json, print_table, say
+from evaluation.cli.console import AsJson, print_json, print_table, say, tell
 from evaluation.errors import Problem, UsageError
 
 if TYPE_CHECKING:
-    from evaluation.dictionary.tables import Field, Table
+    from collections.abc import Sequence
+
+    from evaluation.dictionary.tables import Table
+
+Form = Literal["datapackage", "docs", "redcap"]
 
 
 def dictionary(
@@ -21,8 +25,11 @@ def dictionary(
     /,
     *,
     search: str | None = None,
-    to: Literal["datapackage"] | None = None,
+    codes: Annotated[bool, Parameter(negative="")] = False,
+    to: Form | None = None,
+    from_redcap: Path | None = None,
     out: Annotated[Path | None, Parameter(name="--out")] = None,
+    force: Annotated[bool, Parameter(name="--force", negative="")] = False,
     as_json: AsJson = False,
 ) -> int:
     """What to send: the tables, and of one table its fields, codes and rules.
@@ -33,69 +40,99 @@ def dictionary(
         Name of a table; all are listed without it.
     search
         Words that must all occur in a field's names, texts or codes.
+    codes
+        Show every code of the table's lists, however long.
     to
-        Write the dictionary as a data package instead, to the file that --out names.
+        Write the dictionary to the file that --out names instead: as a data package (JSON), a page of the docs
+        (Markdown), or a REDCap data dictionary (CSV).
+    from_redcap
+        A REDCap data dictionary (CSV): write one table a form to the folder that --out names, and say what REDCap
+        has that a table cannot hold.
     out
-        The file to write.
+        The file or folder to write.
+    force
+        Replace files that exist.
     """
     from evaluation.dictionary.package import datapackage
     from evaluation.dictionary.search import search as found
     from evaluation.dictionary.search import table_named
     from evaluation.dictionary.tables import tables
+    from evaluation.dictionary.told import page
 
     one = None if table is None else table_named(table)
     chosen = list(tables().values()) if one is None else [one]
-    if (to is None) != (out is None):
-        raise UsageError(Problem("", "", "--to and --out go together.", "Name the form and the file to write."))
-    if out is not None:
-        out.write_text(json.dumps(datapackage(chosen), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _together(to, from_redcap, out)
+    if out is not None and from_redcap is not None:
+        _from_redcap(from_redcap, out, force, as_json)
+    elif out is not None and to is not None:
+        _write(out, _exported(chosen, to), force)
         say(str(out))
     elif search is not None:
         hits = found(search, one)
         if as_json:
             print_json([asdict(h) for h in hits])
         else:
-            print_table(
-                "",
-                ("table", "field", "title", "description"),
-                [(h.table, h.field, h.title, h.description) for h in hits],
-            )
+            print_table("", ("table", "field", "title"), [(h.table, h.field, h.title) for h in hits])
     elif as_json:
         print_json(datapackage(chosen)["resources"])
     elif one is not None:
-        _show(one)
+        say(page(one, all_codes=codes))
     else:
-        print_table(
-            "",
-            ("table", "title", "due every", "fields"),
-            [(t.name, t.title, t.frequency, str(len(t.fields))) for t in chosen],
-        )
+        rows = [(t.name, t.title, t.frequency, str(len(t.fields))) for t in chosen]
+        print_table("", ("table", "title", "sent every", "fields"), rows)
     return 0
 
 
-def _show(table: Table) -> None:
-    say(f"{table.title} ({table.name})\n{table.description}")
-    rows = [
-        (f.name, f.type, f.unit or "", "yes" if f.constraints.required else "", _told(f), f.sensitivity, str(f.example))
-        for f in table.fields
-    ]
-    print_table("", ("field", "type", "unit", "required", "what it is", "sensitivity", "example"), rows)
-    say("Missing values: " + ", ".join(m or "an empty cell" for m in table.missing_values))
-    for rule in table.rules:
-        say(f"{rule.severity}: {rule.message} {rule.remedy}")
+def _together(to: str | None, from_redcap: Path | None, out: Path | None) -> None:
+    if to is not None and from_redcap is not None:
+        raise UsageError(Problem("", "--to", "--to and --from-redcap exclude each other.", "Give one of them."))
+    if (to is None and from_redcap is None) != (out is None):
+        fix = "Name what to write with --to or --from-redcap, and where with --out."
+        raise UsageError(Problem("", "--out", "--out goes with --to or --from-redcap.", fix))
 
 
-def _told(field: Field) -> str:
-    from evaluation.dictionary.codelists import codelist
+def _exported(chosen: Sequence[Table], to: Form) -> str:
+    if to == "docs":
+        from evaluation.dictionary.docs_page import docs_page
 
-    lines = [f"{field.title}. {field.description}"]
-    lines += [f"Includes: {text}" for text in field.includes] + [f"Excludes: {text}" for text in field.excludes]
-    if field.missing_values:
-        lines.append("Also missing: " + ", ".join(field.missing_values))
-    codes = (
-        [f"{c.code} = {c.label}" for c in codelist(field.codelist)] if field.codelist else list(field.constraints.enum)
-    )
-    return "\n".join(lines + codes)
+        return docs_page(chosen)
+    if to == "redcap":
+        from evaluation.dictionary.redcap import exported
+
+        return exported(chosen)
+    from evaluation.dictionary.package import datapackage
+
+    return json.dumps(datapackage(chosen), indent=2, ensure_ascii=False) + "\n"
+
+
+def _from_redcap(source: Path, out: Path, force: bool, as_json: bool) -> None:
+    from evaluation.dictionary.redcap_import import imported, read
+
+    done = imported(read(source))
+    for name, text in done.files.items():
+        if (out / name).exists() and not force:
+            raise _in_the_way(out / name)
+        del text
+    for name, text in done.files.items():
+        _write(out / name, text, force)
+    if as_json:
+        print_json({"files": [str(out / name) for name in done.files], "not_carried": list(done.not_carried)})
+        return
+    for name in done.files:
+        say(str(out / name))
+    for text in done.not_carried:
+        tell(text)
+
+
+def _write(file: Path, text: str, force: bool) -> None:
+    if file.exists() and not force:
+        raise _in_the_way(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8", newline="")
+
+
+def _in_the_way(file: Path) -> UsageError:
+    return UsageError(Problem(str(file), "", "this file exists.", "Give another --out, or --force to replace it."))
 
 
 def template(

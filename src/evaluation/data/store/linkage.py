@@ -88,7 +88,7 @@ def _merged(label: Integers, codes: Integers, states: Integers) -> tuple[Integer
     ends = (label[has], n + codes[has])
     graph = coo_array((np.ones(int(has.sum()), np.int8), ends), shape=(n + m, n + m))
     _, component = connected_components(graph, directed=False)
-    group = component[:n][label]  # of each row
+    group = np.asarray(component[:n][label], np.int64)  # of each row
     known = states >= 0
     pairs = np.unique(np.column_stack([group[known], states[known]]), axis=0)
     met, times = np.unique(pairs[:, 0], return_counts=True)
