@@ -196,7 +196,11 @@ def _same_figure(one: Headline, other: Headline) -> bool:
 # --------------------------------------------------------------------------- what speaks against the result
 
 # What the records lacked when a cohort was built from them: counted, and told with the data.
-RECORDS = frozenset(("undated_events", "unknown_offence_codes", "events_after_death", "wrong_stays", "crossover"))
+RECORDS = frozenset(
+    ("undated_events", "unknown_offence_codes", "events_after_death", "wrong_stays", "crossover", "filter_without_rows",
+     "unknown_codes", "impossible_days", "stays_backwards", "persons_not_found", "silent_end", "coverage_unknown",
+     "impossible_ages")
+)  # fmt: skip
 
 # Said in their own place, or for information: how far paths may differ is a matter of degree, told as robustness.
 NO_DOUBT = frozenset(

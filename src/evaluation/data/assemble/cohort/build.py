@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -113,7 +114,9 @@ def _made(case: Case, out: Path) -> Iterator[FlowStep | Check | Doubt]:
     if not case.sql.rows("SELECT count(*) FROM cohort")[0][0]:
         what = "nobody is left in the cohort."
         why = [doubt.problem() for doubt in doubts if doubt.error]
-        raise DataError(*why, Problem("", "design.index", what, "See where, clean_window, include and exclude."))
+        if why:  # nobody is left because of them
+            raise DataError(replace(why[0], what=f"nobody is left in the cohort: {why[0].what}"), *why[1:])
+        raise DataError(Problem("", "design.index", what, "See where, clean_window, include and exclude."))
     yield from doubts
     yield from ages(case)
     yield from characteristics(case, traits)

@@ -43,7 +43,7 @@ def persons_found(case: Case) -> Iterator[Doubt]:
         )
         error = not found and (apart or (many and table != DEATHS))
         fix = "Write the same person the same way in every table (number or text, prefix, leading zeros)."
-        yield Doubt(f"data.tables.{table}", "persons_not_found", what, fix, (found, everyone), error=error)
+        yield Doubt(f"data.tables.{table}", "persons_not_found", what, fix, (found, everyone, held), error=error)
 
 
 def _shapes(case: Case, rows: str) -> list[str]:
@@ -91,7 +91,7 @@ def silent_ends(case: Case, covered: Covered) -> Iterator[Doubt]:
         if not resting and silent <= YEAR:
             continue  # nobody's window is full because of them
         what = (
-            f"the last {column} in {table} is {last}, and the data are taken to reach to {end}: in these {silent:,} "
+            f"the last day in {table} is {last}, and the data are taken to reach to {end}: in these {silent:,} "
             f"days nothing happened to anybody. {resting:,} people count as followed through a window only by them."
         )
         fix = f"Set data.as_of (or the coverage of {table}) to the last day on which {table} is complete."

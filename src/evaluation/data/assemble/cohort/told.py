@@ -28,7 +28,10 @@ FIRST_YEAR, MOST_BEYOND = 1900, 366  # days that lie before, or further beyond a
 
 @dataclass(frozen=True)
 class Doubt:
-    """A finding at a key of the study file, and what to do about it."""
+    """A finding at a key of the study file, and what to do about it.
+
+    `told` is what the results say of it, where `what` shows values of the data that are for the evaluator alone.
+    """
 
     key: str
     check: str
@@ -37,6 +40,7 @@ class Doubt:
     counts: tuple[int, ...] = ()
     error: bool = False
     rare: bool = False  # kept as a check, and not shown by `evaluation check`
+    told: str = ""
 
     def problem(self) -> Problem:
         """As `evaluation check` shows it."""
@@ -48,7 +52,7 @@ class Doubt:
         return Check(
             self.check,
             "info" if self.rare else "warn",
-            self.what,
+            self.told or self.what,
             term=self.key,
             statistic=statistic,
             counts=self.counts,
@@ -101,14 +105,13 @@ def _filters(case: Case) -> Iterator[Doubt]:
             column = next(iter(where))
             wanted = ", ".join(f"{c}: {v}" for c, v in where.items())
             what = f"no row of {table} has {wanted}: {lost}."
-            seen, counts = _seen(case, table, list(where))
-            yield Doubt(f"{key}.{column}", "filter_without_rows", f"{what} {seen}".strip(),
-                        "Write the value exactly as the table does.", counts, error=pool)  # fmt: skip
+            yield Doubt(f"{key}.{column}", "filter_without_rows", f"{what} {_seen(case, table, list(where))}".strip(),
+                        "Write the value exactly as the table does.", error=pool, told=what)  # fmt: skip
 
 
-def _seen(case: Case, table: str, columns: list[str]) -> tuple[str, tuple[int, ...]]:
+def _seen(case: Case, table: str, columns: list[str]) -> str:
     """The most frequent values of columns that have few."""
-    said, counts = [], []
+    said = []
     for column in columns:
         kind = case.tables[table].columns[column]
         if column == case.design.person or kind in FLOATS or kind.startswith(("DATE", "TIMESTAMP")):
@@ -116,8 +119,7 @@ def _seen(case: Case, table: str, columns: list[str]) -> tuple[str, tuple[int, .
         values = _values(case, table, column)
         if values and len(values) <= FEW_VALUES:
             said.append(f"Values of {column}: {_counted(values)}.")
-            counts += [n for _, n in values[:SHOWN]]
-    return " ".join(said), tuple(counts)
+    return " ".join(said)
 
 
 def _values(case: Case, table: str, column: str) -> list[tuple[str, int]]:
@@ -183,7 +185,8 @@ def _strange(case: Case, key: str, column: str, known: tuple[str, ...], trimmed:
     if near:
         exact = ", ".join(dict.fromkeys(plain[_plain(v)] for v, _ in near))
         what = f"{EVENTS}.{column} holds {_counted(near)}, which the codes do not have: these events would be misread."
-        yield Doubt(key, "unknown_codes", what, f"Write exactly {exact} in the table.", _ns(near), error=True)
+        told = f"{EVENTS}.{column} holds values that are codes but for capitals, blanks or hyphens."
+        yield Doubt(key, "unknown_codes", what, f"Write exactly {exact} in the table.", error=True, told=told)
     others = [(v, n) for v, n in found if _plain(v) not in plain]
     if others:
         every = int(sql.rows(f"SELECT count(*) FROM {sql.scan(source, list(source.columns))}")[0][0])
@@ -192,11 +195,9 @@ def _strange(case: Case, key: str, column: str, known: tuple[str, ...], trimmed:
             return  # each outcome counts its own
         codes = "the catalogue of offences" if column == offences.CODE else "the codes: " + ", ".join(known)
         what = f"{EVENTS}.{column} holds values that are not among {codes}: {_counted(others)}."
-        yield Doubt(key, "unknown_codes", what, "They match no marker, reason or group.", _ns(others), rare=rare)
-
-
-def _ns(values: list[tuple[str, int]]) -> tuple[int, ...]:
-    return tuple(n for _, n in values[:SHOWN])
+        rows = sum(n for _, n in others)
+        told = f"{EVENTS}.{column} holds values that are no codes, in {rows:,} rows."
+        yield Doubt(key, "unknown_codes", what, "They match no marker, reason or group.", (rows,), rare=rare, told=told)
 
 
 # --------------------------------------------------------------------------- days
