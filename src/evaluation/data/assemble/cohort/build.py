@@ -109,6 +109,7 @@ def _made(case: Case, out: Path) -> Iterator[FlowStep | Check | Doubt]:
     cluster = own.value(design.cluster) if design.cluster and design.cluster != design.person else None
     doubts = list(told(case))
     yield from index_events(case, own)
+    picked = case.sql.rows("SELECT count(*) FROM picked")[0][0]
     doubts += persons_found(case)
     yield from kept(case, own, rules)
     if not case.sql.rows("SELECT count(*) FROM cohort")[0][0]:
@@ -116,6 +117,9 @@ def _made(case: Case, out: Path) -> Iterator[FlowStep | Check | Doubt]:
         why = [doubt.problem() for doubt in doubts if doubt.error]
         if why:  # nobody is left because of them
             raise DataError(replace(why[0], what=f"nobody is left in the cohort: {why[0].what}"), *why[1:])
+        if not picked:
+            what = f"nobody is left in the cohort: no index event has a person and a day up to as_of ({case.as_of})."
+            raise DataError(Problem("", "data.as_of", what, "Set it to the last day that the tables tell of."))
         raise DataError(Problem("", "design.index", what, "See where, clean_window, include and exclude."))
     yield from doubts
     yield from ages(case)

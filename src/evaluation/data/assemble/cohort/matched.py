@@ -95,7 +95,7 @@ def silent_ends(case: Case, covered: Covered) -> Iterator[Doubt]:
             f"days nothing happened to anybody. {resting:,} people count as followed through a window only by them."
         )
         fix = f"Set data.as_of (or the coverage of {table}) to the last day on which {table} is complete."
-        error = silent > YEAR and table not in covered
+        error = resting > 0 and silent > YEAR and table not in covered
         key = "data.coverage" if table in covered else "data.as_of"
         yield Doubt(key, "silent_end", what, fix, (resting,), error=error)
 
