@@ -144,7 +144,7 @@ def test_numbers_too_large_to_be_squared_are_named(tmp_path):
     frame = people()
     frame["huge"] = np.where(np.arange(N) % 2, 1e250, -1e300) * (1 + np.arange(N))
     told = [what for _, _, what in found(tmp_path, frame, ["age", "huge"], risk(adjust="iptw"))[1]]
-    assert ["`huge` holds numbers beyond 1e+150" in what for what in told] == [True]
+    assert any("`huge` holds numbers beyond 1e+150" in what for what in told)
 
 
 def test_columns_that_are_not_there_are_told_once_and_no_more(tmp_path):

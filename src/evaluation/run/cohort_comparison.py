@@ -84,6 +84,8 @@ def _told_apart(people: _People, estimator: Estimator, covariates: list[str]) ->
     source = people.source
     for column in (c for c in covariates if c in source.columns and source.is_number(c)):
         low, high = people.by_arm(f"min({source.number(column)})"), people.by_arm(f"max({source.number(column)})")
+        if low == high:
+            continue  # one value an arm: told as a column that follows from the arm
         if low[0] > high[1] or low[1] > high[0]:
             what = f"`{column}` alone tells the arms apart: nobody in one of them is like anybody in the other."
             return (
