@@ -86,8 +86,9 @@ def _ran(row: Row | None) -> bool:
 
 
 def _table(rows: Rows, job: str, sizes: list[int]) -> list[str]:
+    counted = UNITS.get(job, "people")
     lines = [
-        f"| {UNITS.get(job, 'people')} | program | runs | seconds | CPU | MB | x scan | x ours | differs | SE differs |",
+        f"| {counted} | program | runs | seconds | CPU | MB | x scan | x ours | differs | SE differs |",
         "|" + 10 * "---|",
     ]
     for size in sizes:

@@ -20,7 +20,7 @@ data:
     justice_events: justice_events.parquet
     deaths: deaths.parquet
     custody_periods: custody_periods.parquet
-  as_of: 2022-12-31
+  as_of: 2021-09-30
 design:
   type: cohort
   index: {table: program_episodes, date: entry_date, where: {program: court}}
@@ -90,7 +90,7 @@ INDEX = "index: {table: program_episodes, date: entry_date, where: {program: cou
 @pytest.mark.parametrize(
     ("old", "new", "key", "says"),
     [
-        ("  as_of: 2022-12-31\n", "", "data.as_of", "the last day that the data tell of"),
+        ("  as_of: 2021-09-30\n", "", "data.as_of", "the last day that the data tell of"),
         ("data:\n", "data:\n  ▸path: court.parquet\n", "data.path", "Keep one of the two"),
         ("  " + INDEX + "\n", "", "design.index", "the events that begin the program"),
         ("  type: cohort\n", "  type: cohort\n  ▸time: week\n", "design.time", "gets its columns from the builder"),

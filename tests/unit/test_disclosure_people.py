@@ -15,6 +15,7 @@ from evaluation.disclosure.curves import coarsened
 from evaluation.disclosure.parts import closed, told_apart
 from evaluation.disclosure.profiles import PROFILES
 from evaluation.disclosure.release import release
+from evaluation.disclosure.rounding import attrition, diagnostics
 from evaluation.results import COUNTS, TABLES
 
 CMS = PROFILES["cms11"]
@@ -488,6 +489,18 @@ def test_a_mean_whose_number_of_people_is_withheld_tells_no_denominator():
     for r in out:
         fits = [n for n in range(1000, 1200) if round(round(r["mean"] * n) / n, 3) == r["mean"]]
         assert len(fits) > 20
+
+
+def test_the_check_of_those_lost_is_as_coarse_as_their_table():
+    """With 5,958 analysed, 4.03 % lost leaves few numbers of people that can have entered; 4.0 % leaves many."""
+    lost = 100 * (1 - 5958 / 6208)
+    row = {**check("4.0 % are lost", "main", lost, (3000, 2958, 130, 120)), "check": "attrition"}
+    told = diagnostics([row])[0]["statistic"]
+    table = attrition([{"overall": lost, "differential": 0.0}])[0]["overall"]
+    assert told == table == 4.0
+    fitting = [n for n in range(5958, 6500) if round(100 * (1 - 5958 / n), 1) == told]
+    assert 6208 in fitting
+    assert len(fitting) > 5
 
 
 def test_gaps_of_single_columns_are_not_told_beside_the_flow():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Generator, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
 from evaluation.data.engine import Source
@@ -88,9 +88,10 @@ class SparkFrames:
         import narwhals as nw
         from pyspark.sql.functions import col
 
-        reader = self.spark.read.option("mergeSchema", "true").option("basePath", common_folder(source.files))
+        files = absolute(source.files)
+        reader = self.spark.read.option("mergeSchema", "true").option("basePath", common_folder(files))
         try:
-            frame = reader.parquet(*source.files)
+            frame = reader.parquet(*files)
             quoted = ["`" + name.replace("`", "``") + "`" for name in names]
             found: Frame = nw.from_native(frame.select(*(col(q).alias(f"x{k}") for k, q in enumerate(quoted))))
         except Exception as error:  # noqa: BLE001 - of Spark's many kinds
@@ -130,6 +131,11 @@ class SparkFrames:
             fix = "Spark's own log says more; `engine: {config: ...}` in the study file changes its settings."
             raise EvaluationError(Problem("", "--engine", what, fix)) from None
         return {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+def absolute(files: Sequence[str]) -> list[str]:
+    """Local paths from the root, others as they are: Spark's own working directory is the one it was started in."""
+    return [f if "://" in f else str(Path(f).absolute()) for f in files]
 
 
 def common_folder(files: Sequence[str]) -> str:

@@ -71,7 +71,7 @@ def _equipoise(at: Compared) -> Check:
         counts += [int((of_arm & inside).sum()), int((of_arm & ~inside).sum())]
     least, status = min(shares), _falls(min(shares), EQUIPOISE)
     told = {
-        "pass": "So who was in which arm was open enough for a comparison.",
+        "pass": "That is enough for a comparison; whether the arms are alike, the check of balance says.",
         "warn": "For many, the arm was all but settled by their characteristics; the comparison leans on the others.",
         "fail": "For nearly everyone in an arm it was settled by their characteristics: there is little to compare.",
     }[status]
@@ -87,15 +87,23 @@ def _tails(at: Compared) -> Check:
     beyond = (at.chance < TAILS[0]) | (at.chance > TAILS[1])
     share = float(at.mass[beyond].sum() / at.mass.sum())
     status = _rises(share, BEYOND)
-    message = (
-        f"{100 * share:.0f} % of people have a propensity below {TAILS[0]} or above {TAILS[1]}: people like them are "
-        "hardly seen in the other arm."
-    )
+    if not beyond.any():
+        message = f"Nobody has a propensity below {TAILS[0]} or above {TAILS[1]}."
+    else:
+        message = (
+            f"{_percent(share)} % of people have a propensity below {TAILS[0]} or above {TAILS[1]}: people like them "
+            "are hardly seen in the other arm."
+        )
     if status != "pass":
         message += " What is said of them rests on few; see trim, or estimand: ato."
     counts = [int((beyond & (at.arm == code)).sum()) for code, _, _ in ARMS]
     return Check("propensity_tails", status, message, time=at.time, statistic=share, threshold=BEYOND[0],
                  counts=tuple(counts))  # fmt: skip
+
+
+def _percent(share: float) -> str:
+    """Two digits, so that a few people among many do not read as none."""
+    return "100" if share >= 0.995 else f"{100 * share:.2g}"  # fmt: skip
 
 
 def _effective(at: Compared, weight: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Check:

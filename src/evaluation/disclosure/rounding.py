@@ -49,9 +49,16 @@ def attrition(rows: list[Row]) -> list[Row]:
     ]
 
 
+def _short_check(row: Row) -> Row:
+    """A share of people lost is as coarse as in the table of those lost, since one more digit tells who entered."""
+    if row["check"] == "attrition" and row["statistic"] is not None:
+        return {**row, "statistic": round(row["statistic"], 1)}
+    return short(row, ("statistic",)) if row.get(COUNTS) else row
+
+
 def diagnostics(rows: list[Row]) -> list[Row]:
     """Checks that rest on numbers of people with a short statistic; none about the gaps of single columns."""
-    short_ones = [short(r, ("statistic",)) if r.get(COUNTS) else r for r in rows]
+    short_ones = [_short_check(r) for r in rows]
     return [
         {**blank(r, "diagnostics"), "message": HIDDEN_MESSAGE} if r["check"] in BY_COLUMN else r for r in short_ones
     ]

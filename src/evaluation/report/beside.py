@@ -116,7 +116,7 @@ def agreement(head: Headline) -> str:
     rest = others(head.released, head)
     if not head.known or not rest or not credible(head):
         return ""
-    return _directions(head, rest) if head.clear else _also_open(rest)
+    return _directions(head, rest) if head.clear else _also_open(head, rest)
 
 
 def _all_of(n: int) -> str:
@@ -124,10 +124,21 @@ def _all_of(n: int) -> str:
     return {1: "The other analysis", 2: "Both other analyses"}.get(n, f"All {n} other analyses")
 
 
-def _also_open(rest: list[Headline]) -> str:
+def _either_way(head: Headline, rest: list[Headline]) -> str:
+    """Said where best estimates of an open question lie on both sides of no difference."""
+    good, n = head.told.good(head.estimate), len(rest)
+    other = sum(h.told.good(h.estimate) not in {good, None} for h in rest) if good is not None else 0
+    if not other:
+        return ""
+    which = "Its best estimate points" if n == 1 else f"The best estimates of {other} of these {n} point"
+    return f" {which} the other way from the main one, which is to be expected where a difference is near none."
+
+
+def _also_open(head: Headline, rest: list[Headline]) -> str:
     clear, n = [h for h in rest if h.clear], len(rest)
     if not clear:
-        return f"{_all_of(n)} of this outcome leave{'s' if n == 1 else ''} the question open, too."
+        text = f"{_all_of(n)} of this outcome leave{'s' if n == 1 else ''} the question open, too."
+        return text + _either_way(head, rest)
     return f"The plausible range leaves out no difference in {len(clear)} of the {n} other analyses: {_named(clear)}."
 
 

@@ -195,13 +195,18 @@ def _same_figure(one: Headline, other: Headline) -> bool:
 
 # --------------------------------------------------------------------------- what speaks against the result
 
+# What the records lacked when a cohort was built from them: counted, and told with the data.
+RECORDS = frozenset(
+    ("undated_events", "unknown_offence_codes", "events_after_death", "wrong_stays", "crossover", "filter_without_rows",
+     "unknown_codes", "impossible_days", "stays_backwards", "persons_not_found", "silent_end", "coverage_unknown",
+     "impossible_ages")
+)  # fmt: skip
+
 # Said in their own place, or for information: how far paths may differ is a matter of degree, told as robustness.
 NO_DOUBT = frozenset(
     ("small_cohort", "not_estimable", "pretrend_size", "pretrend_power", "honest_breakdown",
-     "honest_breakdown_smoothness",
-     # what the records lacked when a cohort was built from them: counted, and told with the data
-     "undated_events", "unknown_offence_codes", "events_after_death", "wrong_stays", "crossover")
-)  # fmt: skip
+     "honest_breakdown_smoothness")
+) | RECORDS  # fmt: skip
 
 
 # How alike an analysis makes its groups, or on which people it rests, says nothing about another's way of adjusting.

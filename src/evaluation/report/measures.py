@@ -91,7 +91,7 @@ def base_for(difference: float | None, risks: list[float]) -> int:
     """Out of how many people risks are told: 100, or more where a risk or the difference would be below 1."""
     smallest = min((r for r in risks if r > 0), default=1.0)
     rare = next((b for b in BASES if smallest * b >= 1), BASES[-1])
-    if rare == BASES[0] and difference and abs(difference) * rare < 0.5:
+    if rare == BASES[0] and difference and abs(difference) * rare < 0.05:
         return BASES[1]
     return rare
 

@@ -207,7 +207,7 @@ def tables(released: Released, head: Headline) -> dict[str, str]:
         "attrition": people.attrition_table(head),
         "clocks": people.clocks_table(head),
         "subgroups": people.subgroups_table(head),
-        "main": findings.main_table(head),
+        "main": "\n".join(t for t in (findings.main_table(head), findings.windows_table(head)) if t),
         "analyses": findings.all_table(released),
         "groups": findings.groups_table(head),
         "again": robustness.again_table(head),

@@ -169,7 +169,10 @@ def _build(draft: Draft, engine: str) -> tuple[Built | None, list[Problem]]:
             built = build_panel(study, base, folder / "panel.parquet")
     except EvaluationError as error:
         return None, [_of_table(draft.document, p) for p in error.problems]
-    return built, _simulated_tables(draft, study, base)
+    told = [_of_table(draft.document, p) for p in built.problems]
+    if any(p.severity == "error" for p in told):
+        return None, told
+    return built, [*told, *_simulated_tables(draft, study, base)]
 
 
 def _base_set_aside(document: Document, built: Built, estimators: Mapping[int, Estimator]) -> list[Problem]:
@@ -191,7 +194,7 @@ def _of_table(document: Document, problem: Problem) -> Problem:
     """A problem of a table at the line of the study file that names it."""
     parts = re.findall(r"[^.\[\]]+", problem.key)
     what = f"{problem.where}: {problem.what}" if problem.where else problem.what
-    return document.problem(tuple(int(p) if p.isdigit() else p for p in parts), what, problem.fix)
+    return document.problem(tuple(int(p) if p.isdigit() else p for p in parts), what, problem.fix, problem.severity)
 
 
 def _simulated(draft: Draft, source: Source) -> list[Problem]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from evaluation.study.models import CohortDesign
 
 ARMS = {1: "in the treated arm", 0: "in the comparison"}
+LARGEST = 1e150  # squares of larger numbers leave what a computer's numbers can hold
 SHARE = 1e-6  # of a column's spread: what less of another goes into it is rounding
 
 
@@ -98,7 +99,10 @@ def _looked_at(
 
     found = spreads(cohort, names, windows)
     if not all(np.isfinite(s.cross).all() for s in found.values()):
-        return  # numbers too large for their squares: the fit says so
+        large = np.max([np.maximum(abs(s.low), abs(s.high)) for s in found.values()], axis=0) > LARGEST
+        beyond = [n for n, too_large in zip(names, large, strict=True) if too_large]
+        yield None, [_Fault(n, f"`{n}` holds numbers beyond {LARGEST:g}", "among people analysed") for n in beyond]
+        return
     looked: list[tuple[int, float | None]] = [*enumerate(windows, 1)]
     for place, window in looked or [(0, None)]:
         whom = "among people analysed" if window is None else f"among people followed for {cohort.span(window)}"

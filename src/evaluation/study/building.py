@@ -13,7 +13,12 @@ Filter = dict[Name, str | int | float | bool | list[str | int | float]]  # colum
 
 def _day(value: object) -> object:
     """A date that YAML read as text is a date too."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f'"{value}" is no day; write it as year-month-day, such as 2025-12-31') from None
 
 
 Day = Annotated[date, BeforeValidator(_day)]

@@ -34,6 +34,8 @@ class Span(Part):
 
 def _span(value: object) -> object:
     """`24 months` as a Span."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit; write it like {value} days or {value} months")  # noqa: TRY004
     if not isinstance(value, str):
         return value
     found = SPAN.fullmatch(value)

@@ -188,6 +188,26 @@ def _known_at_index(document: Document) -> Iterator[Problem]:
                 what = "is known only after the index date: graduates would be compared with everybody else."
                 fix = "Leave it out; to describe those who finished, use design.completers and among: completers."
                 yield document.problem((*loc, column), what, fix, of_key=True)
+    yield from _traits_at_index(document, told)
+
+
+def _traits_at_index(document: Document, told: set[Any]) -> Iterator[Problem]:
+    """No characteristic is what became of people: how a program ended, or when a stay did."""
+    tables = {document.at(("design", pool, "table")) for pool in ("index", "comparison")} | {None}
+    at_risk, traits = document.at(("design", "at_risk")), document.at(("design", "characteristics"))
+    stays = at_risk if isinstance(at_risk, dict) else {}
+    inside = {CUSTODY if stays.get("stop_in") == "custody" else stays.get("stop_in"), CUSTODY}
+    ends = {stays.get("start", "start_date"), stays.get("end", "end_date")}
+    for name, trait in traits.items() if isinstance(traits, dict) else ():
+        for key in ("column", "age_from"):
+            column = trait.get(key) if isinstance(trait, dict) else None
+            if not isinstance(column, str):
+                continue
+            own = trait.get("table") in tables and (column in told or column.casefold().startswith(AFTERWARDS))
+            if own or (trait.get("table") in inside and column in ends):
+                what = f"{column} is known only after the index date: it is no characteristic at that date."
+                fix = "Leave it out; to describe those who finished, use design.completers and among: completers."
+                yield document.problem(("design", "characteristics", name, key), what, fix)
 
 
 def _decided(document: Document) -> Iterator[Problem]:

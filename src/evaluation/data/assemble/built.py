@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from evaluation.data.engine import Source
+    from evaluation.errors import Problem
     from evaluation.results import Check, FlowStep
 
 
@@ -25,6 +26,7 @@ class Built:
     files: tuple[str, ...]
     flow: tuple[FlowStep, ...]
     checks: tuple[Check, ...] = ()
+    problems: tuple[Problem, ...] = ()  # what `evaluation check` shows of it: errors and warnings
 
 
 def write(connection: DuckDBPyConnection, query: str, out: Path, tables: Iterable[Source]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from evaluation.report.headline import NO_DOUBT, Headline, credible, doubts, headline
+from evaluation.report.headline import NO_DOUBT, RECORDS, Headline, credible, doubts, headline
 from evaluation.report.markdown import NOTHING, Table, paragraphs
 from evaluation.report.numbers import listing, number, p_cell
 from evaluation.report.released import Released, is_hidden
@@ -58,8 +58,15 @@ def reader_checks(head: Headline, limit: int) -> list[tuple[str, str]]:
     checks = [c for c in kept if c["status"] != "info"]
     main = [c for c in checks if c["analysis"] in {"", head.analysis.id}]
     rest = [c for c in checks if c not in main]
-    said = [_main_checks(head, main, limit), *_failed_elsewhere(head), _other_checks(rest)]
+    said = [_main_checks(head, main, limit), *_failed_elsewhere(head), _other_checks(rest), _records(head)]
     return [("Checks.", " ".join(s for s in said if s))]
+
+
+def _records(head: Headline) -> str:
+    """The concerns about the records themselves, which are no check of an analysis."""
+    found = [c for c in head.released.rows("diagnostics") if c["check"] in RECORDS and c["status"] in {"warn", "fail"}]
+    names = list(dict.fromkeys(named(CHECKS, c["check"]) for c in found))
+    return f"The records themselves raise a concern: {_some(names)}." if names else ""
 
 
 def _kinds(checks: list[Row]) -> dict[tuple[str, str], list[Row]]:
@@ -205,8 +212,9 @@ def dropped(head: Headline) -> str:
         return ""
     if any(r["n_dropped"] is None for r in rows):
         return "Some records left the data before the main analysis; how many is hidden to protect privacy."
-    said = [_left_out(head.released, r) for r in rows[:3]]
-    more = "; and others" if len(rows) > 3 else ""
+    largest = sorted(rows, key=lambda r: (r["level"] != "person", -r["n_dropped"]))
+    said = [_left_out(head.released, r) for r in largest[:3]]
+    more = f"; and {counted(len(rows) - 3, 'further reason')}, listed in the full report" if len(rows) > 3 else ""
     return f"Not used in the main analysis: {'; '.join(said)}{more}."
 
 

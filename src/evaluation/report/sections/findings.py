@@ -9,7 +9,7 @@ from evaluation.report.measures import Measure, measure_of
 from evaluation.report.numbers import p_cell, per
 from evaluation.report.released import Released
 from evaluation.report.sections.checks import status_word
-from evaluation.report.words import NOT_ESTIMABLE, P_VALUE, ROLES, STATUS, upper_first
+from evaluation.report.words import HIDDEN, NOT_ESTIMABLE, P_VALUE, ROLES, STATUS, upper_first
 from evaluation.results import Row
 
 DESCRIPTION = "Description only"  # a contrast of those who finished is no estimate of an effect
@@ -86,7 +86,7 @@ def all_table(released: Released) -> str:
     cells = []
     for analysis in released.study.analyses:
         head = headline(released, analysis)
-        name, role = head.name, DESCRIPTION if analysis.among == "completers" else ROLES[analysis.role]
+        name, role = _with_window(head), DESCRIPTION if analysis.among == "completers" else ROLES[analysis.role]
         cells.append([name, *([head.outcome.label] if several else []), role, *_analysis_cells(head)])
     header = [
         "Analysis",
@@ -100,11 +100,58 @@ def all_table(released: Released) -> str:
     return Table("analyses", "Every analysis of the study", header, "l" * (len(header) - 2) + "rr", cells).markdown()
 
 
+def _with_window(head: Headline) -> str:
+    """The name of an analysis, with the window of the row it is told by where it answers for several."""
+    released, row = head.released, head.row
+    if row is None or not head.within or head.within in head.name:
+        return head.name
+    several = len(released.rows("estimates", analysis=head.analysis.id, term=row["term"])) > 1
+    return f"{head.name} ({head.within.strip()})" if several else head.name
+
+
+def _no_number(released: Released) -> str:
+    return "–" if released.study.disclosure.profile == "none" else HIDDEN
+
+
+def windows_table(head: Headline) -> str:
+    """Both groups' risks and their difference within every window, the main one marked, by one analysis.
+
+    The main analysis where it answers for several windows, else the first of the same outcome that does.
+    """
+    released = head.released
+    rows = next((r for r in map(_by_window, _same_outcome(head)) if len(r) > 1), [])
+    if not released.cohort or not rows or rows[0]["analysis"] == head.analysis.id:
+        return NOTHING
+    cells = [_main_cells(head, r, risky=True)[:5] for r in rows]
+    for row, line in zip(rows, cells, strict=True):
+        line[0] += " (main window)" if row["time"] == head.time else ""
+    caption = f"Every window, by the analysis “{released.analysis(rows[0]['analysis'])}”: {head.outcome.label}"
+    header = ["When", "Program group", "Comparison group", "Difference", "Plausible range"]
+    return Table("windows", caption, header, "lrrrl", cells).markdown()
+
+
+def _same_outcome(head: Headline) -> list[tuple[Headline, str]]:
+    """The main analysis, then the others of its outcome; descriptions of those who finished are none."""
+    own = [a for a in head.released.study.analyses if a.outcome == head.analysis.outcome and a.among != "completers"]
+    return [(head, a.id) for a in sorted(own, key=lambda a: a.id != head.analysis.id)]
+
+
+def _by_window(which: tuple[Headline, str]) -> list[Row]:
+    head, analysis = which
+    rows = head.released.rows("estimates", analysis=analysis, term="risk_difference")
+    return sorted((r for r in rows if r["time"] is not None), key=lambda r: float(r["time"]))
+
+
 def _analysis_cells(head: Headline) -> list[str]:
     released, row = head.released, head.row
     if row is not None and head.known:
         n = row["n_units"] or row["n_obs"]
-        return [head.told.phrase(head.estimate), _range(head.told, row), p_cell(row["p_value"]), f"{n:,}" if n else ""]
+        return [
+            head.told.phrase(head.estimate),
+            _range(head.told, row),
+            p_cell(row["p_value"]),
+            f"{n:,}" if n else _no_number(released),
+        ]
     done = next(iter(released.rows("analyses", analysis=head.analysis.id)), None)
     if row is None and done and done["status"] == "ok":
         return ["No single overall figure", "See the curves and the appendix", "", ""]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from evaluation.report.figures.love import ALIKE, APART, of_analysis, pairs
 from evaluation.report.headline import Headline, headline
 from evaluation.report.markdown import NOTHING, Table, paragraphs
-from evaluation.report.numbers import listing, number, p_cell, per
+from evaluation.report.numbers import MINUS, listing, number, p_cell, per
 from evaluation.report.words import HIDDEN, counted, upper_first
 from evaluation.results import Row
 
@@ -51,7 +51,7 @@ def balance_table(head: Headline) -> str:
 
 
 def _shown(value: float | None) -> str:
-    return HIDDEN if value is None else number(value, 2)
+    return HIDDEN if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS)
 
 
 def _ratio(value: float | None) -> str:
@@ -62,7 +62,7 @@ def _ratio(value: float | None) -> str:
 
 
 def attrition_table(head: Headline) -> str:
-    """People who entered and those analysed with a known outcome, by group and window, with the clearinghouse's rating."""
+    """Who entered and who is analysed with a known outcome, by group and window, with the clearinghouse's rating."""
     released = head.released
     rows = released.rows("attrition", analysis=head.analysis.id)
     if not rows or all(_complete(r) for r in rows):

@@ -7,7 +7,7 @@ from evaluation.report.headline import Headline, credible
 from evaluation.report.markdown import NOTHING, callout, escape, paragraphs, titled_bullets
 from evaluation.report.numbers import listing
 from evaluation.report.released import Released
-from evaluation.report.sections.checks import dropped, hidden_rows, hidden_sentence, reader_checks
+from evaluation.report.sections.checks import dropped, flow_rows, hidden_rows, hidden_sentence, reader_checks
 from evaluation.report.words import WHY_HIDDEN, counted, upper_first
 
 SIMULATED = "Simulated data"
@@ -127,7 +127,21 @@ def found(head: Headline, figure: str | None) -> str:
     """What was found, beyond the box: how it was studied, the direction, the other analyses, the figure."""
     pointer = f"@fig-{figure} shows {_shows(figure, head.released.time_unit)}." if figure else ""
     said = " ".join(s for s in (how_studied(head), verdict.direction(head), beside.agreement(head)) if s)
-    return " ".join(s for s in (escape(said), pointer) if s) + "\n"
+    note = _of_all(head) if figure == "curve" else ""
+    return " ".join(s for s in (escape(said), pointer, note) if s) + "\n"
+
+
+def _of_all(head: Headline) -> str:
+    """Said where the main result is of those followed for its window, and a figure beside it may count more people."""
+    if head.time is None or not head.known:
+        return ""
+    recent = any(r["step"].startswith("followed") or "followed for less" in r["reason"] for r in flow_rows(head))
+    who = f"also counts people followed for less than {head.released.span(head.time)}, and may adjust" if recent else ""
+    close = "" if head.clear else ", nor in direction where the groups are close"
+    return (
+        f"The figure {who or 'may adjust'} in another way, so it need not agree with the main result to the "
+        f"digit{close}."
+    )
 
 
 def _shows(figure: str, unit: str) -> str:

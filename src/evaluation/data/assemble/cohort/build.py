@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,11 +13,13 @@ from evaluation.data.assemble.cohort.asked import check_asked
 from evaluation.data.assemble.cohort.case import Case
 from evaluation.data.assemble.cohort.events import events
 from evaluation.data.assemble.cohort.index import Own, index_events
+from evaluation.data.assemble.cohort.matched import ages, persons_found, silent_ends, strange_coverage
 from evaluation.data.assemble.cohort.outcome import others, outcome_columns, unknown
 from evaluation.data.assemble.cohort.people import Rules, Traits, characteristics, kept
 from evaluation.data.assemble.cohort.reach import coverage, reach, unmentioned
 from evaluation.data.assemble.cohort.steps import WHOLE, Steps
 from evaluation.data.assemble.cohort.street import stays
+from evaluation.data.assemble.cohort.told import Doubt, told
 from evaluation.data.assemble.tables import open_tables
 from evaluation.data.engine import connect, open_source
 from evaluation.errors import DataError, Problem
@@ -52,11 +55,13 @@ def build_cohort(study: Study, base: Path, out: Path, spark: Engine | None = Non
         sql.whole = _whole(study, tables)
         case = Case(study, tables, sql)
         with _told(spark):
-            told = list(_made(case, out))
+            noticed = list(_made(case, out))
     files = tuple(sorted({f for s in tables.values() for f in s.files}))
-    flow = tuple(step for step in told if isinstance(step, FlowStep))
-    checks = tuple(check for check in told if isinstance(check, Check))
-    return Built(open_source(str(out), base), files, flow, checks)
+    flow = tuple(step for step in noticed if isinstance(step, FlowStep))
+    doubts = [doubt for doubt in noticed if isinstance(doubt, Doubt)]
+    checks = tuple(check for check in noticed if isinstance(check, Check))
+    checks += tuple(doubt.noticed() for doubt in doubts)
+    return Built(open_source(str(out), base), files, flow, checks, tuple(d.problem() for d in doubts if not d.rare))
 
 
 def _whole(study: Study, tables: dict[str, Source]) -> bool:
@@ -96,21 +101,34 @@ def _told(spark: Engine | None) -> Iterator[None]:
         raise DataError(Problem("", "data.tables", what, fix)) from None
 
 
-def _made(case: Case, out: Path) -> Iterator[FlowStep | Check]:
+def _made(case: Case, out: Path) -> Iterator[FlowStep | Check | Doubt]:
     """Every step of the plan, to the file; what was counted on the way."""
     design, own = case.design, Own()
     rules, traits = Rules.of(case, own), Traits.of(case, own)
     completed = own.filter(design.completers) if design.completers else None
     cluster = own.value(design.cluster) if design.cluster and design.cluster != design.person else None
+    doubts = list(told(case))
     yield from index_events(case, own)
+    picked = case.sql.rows("SELECT count(*) FROM picked")[0][0]
+    doubts += persons_found(case)
     yield from kept(case, own, rules)
     if not case.sql.rows("SELECT count(*) FROM cohort")[0][0]:
         what = "nobody is left in the cohort."
+        why = [doubt.problem() for doubt in doubts if doubt.error]
+        if why:  # nobody is left because of them
+            raise DataError(replace(why[0], what=f"nobody is left in the cohort: {why[0].what}"), *why[1:])
+        if not picked:
+            what = f"nobody is left in the cohort: no index event has a person and a day up to as_of ({case.as_of})."
+            raise DataError(Problem("", "data.as_of", what, "Set it to the last day that the tables tell of."))
         raise DataError(Problem("", "design.index", what, "See where, clean_window, include and exclude."))
+    yield from doubts
+    yield from ages(case)
     yield from characteristics(case, traits)
     yield from stays(case)
     covered = coverage(case)
     yield from unmentioned(case, covered)
+    yield from strange_coverage(case, covered)
+    yield from silent_ends(case, covered)
     rivals = others(case)
     columns = []
     for i, outcome in enumerate(case.study.outcomes):
