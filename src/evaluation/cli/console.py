@@ -23,7 +23,18 @@ OPERATOR = Group("Operator's commands", sort_key=3)
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the same content as JSON on stdout.")]
 Force = Annotated[bool, Parameter(name="--force", negative="", help="Replace data that this tool did not make.")]
 Out = Annotated[Path, Parameter(name="--out", help="Folder that runs are written under.")]
+StoreFolder = Annotated[
+    Path, Parameter(name="--store", env_var="EVALUATION_STORE", help="Folder of the store.", show_default=True)
+]
+STORE = Path("store")
 Studies = Annotated[list[str], Parameter(help="Paths of study files, or ids of studies in studies/.", negative="")]
+
+
+def now() -> str:
+    """This moment in UTC, as receipts tell it."""
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def say(text: str = "") -> None:

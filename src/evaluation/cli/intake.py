@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from evaluation.cli.console import AsJson, block, print_json, print_table, say, tell
+from evaluation.cli.console import STORE, AsJson, StoreFolder, block, now, print_json, print_table, say, tell
 from evaluation.errors import Problem
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 50  # findings; --json has all
 
-StoreFolder = Annotated[
-    Path, Parameter(name="--store", env_var="EVALUATION_STORE", help="Folder of the store.", show_default=True)
-]
 KeyFile = Annotated[
     Path | None,
     Parameter(name="--key-file", env_var="EVALUATION_KEY_FILE", help="File with the key of the pseudonyms."),
@@ -33,12 +30,6 @@ SealKey = Annotated[
         name="--seal-key", env_var="EVALUATION_SEAL_KEY", help="File with the key that originals are sealed with."
     ),
 ]
-STORE = Path("store")
-
-
-def now() -> str:
-    """This moment in UTC, as receipts tell it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def key_in(path: Path | None, store: Path) -> bytes | None:
@@ -55,6 +46,7 @@ def submit(
     table: str,
     agency: str,
     period: str,
+    nothing: Annotated[bool, Parameter(negative="")] = False,
     store: StoreFolder = STORE,
     key_file: KeyFile = None,
     seal_key: SealKey = None,
@@ -75,6 +67,8 @@ def submit(
         The id of the agency that sends it.
     period
         The days it is for: 2025-03, 2025-Q1 or 2025.
+    nothing
+        Nothing happened in the period: the file has its header and no rows.
     """
     from evaluation.data.intake.intake import Keys, receipt_told, table_called, take_in
     from evaluation.data.store.periods import period as read_period
@@ -82,7 +76,7 @@ def submit(
 
     opened, sent = open_store(store), read_period(period)
     keys = Keys(key_in(key_file, store), key_in(seal_key, store))
-    answer = take_in(opened, file, table_called(table), agency, sent, keys, now())
+    answer = take_in(opened, file, table_called(table), agency, sent, keys, now(), nothing=nothing)
     told = None if answer.receipt is None else receipt_told(answer.receipt, agency, opened.project)
     if as_json:
         print_json(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from evaluation.cli.console import AsJson, Force, print_json, say
-from evaluation.cli.intake import STORE, KeyFile, SealKey, StoreFolder, key_in, now
+from evaluation.cli.console import STORE, AsJson, Force, StoreFolder, now, print_json, say, tell
+from evaluation.cli.intake import KeyFile, SealKey, key_in
 from evaluation.errors import DataError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def forget(
     expired: Annotated[bool, Parameter(negative="")] = False,
     store: StoreFolder = STORE,
     key_file: KeyFile = None,
+    runs: Path = Path("outputs"),
     as_json: AsJson = False,
 ) -> int:
     """Take people who withdraw out of the store, or what may be kept no longer; a receipt is written of it.
@@ -40,11 +41,14 @@ def forget(
         Also take out the same people as other agencies know them.
     expired
         Remove every submission that is past its retention, in place of people.
+    runs
+        Folder of runs: those that read the store before are marked, and their reports will say so.
     """
     from evaluation.data.store.rights import expire, linked_people
     from evaluation.data.store.rights import forget as forget_people
     from evaluation.data.store.store import open_store
     from evaluation.dictionary.agreements import read_agreements
+    from evaluation.run.marks import mark
 
     opened = open_store(store)
     agreements = read_agreements(opened.folder / "agreements")
@@ -70,6 +74,7 @@ def forget(
             "files_erased": sum(len(f) for f in entry.content["files"].values()),
             "copies_changed": len(entry.content["kept"]),
             "originals_erased": len(entry.content["sealed"]),
+            "runs_marked": [str(run) for run in mark(opened, runs)],
         }
     if as_json:
         print_json(told)
@@ -83,6 +88,8 @@ def forget(
             f"{told['originals_erased']} sealed originals erased."
         )
         say(f"Receipt: line {entry.number}, {entry.hash}")
+        for run in told["runs_marked"]:
+            tell(f"{run} was computed before this removal; its reports will say so: evaluation report {run}")
     return 0
 
 

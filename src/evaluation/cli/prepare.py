@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from evaluation.cli.console import AsJson, Force, Studies, block, print_json, print_table, progress_bar, say, tell
+from evaluation.cli.console import (
+    STORE,
+    AsJson,
+    Force,
+    StoreFolder,
+    Studies,
+    block,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    tell,
+)
+from evaluation.cli.study_runs import origin
 from evaluation.errors import EvaluationError, Problem, UsageError
 from evaluation.run.declared import Declared
 
@@ -52,10 +65,20 @@ def init(name: str, *, design: Literal["panel", "cohort"]) -> int:
     return 0
 
 
-def examples(*, force: Force = False, as_json: AsJson = False) -> int:
-    """Write the shipped studies into studies/ (where they are not there yet), their cases, and the data they need."""
+def examples(
+    *, agencies: Annotated[bool, Parameter(negative="")] = False, force: Force = False, as_json: AsJson = False
+) -> int:
+    """Write the shipped studies into studies/ (where they are not there yet), their cases, and the data they need.
+
+    Parameters
+    ----------
+    agencies
+        Write the files of five invented agencies instead, a script that submits them, and a study of what they sent.
+    """
     from evaluation import resources
 
+    if agencies:
+        return _example_agencies(as_json=as_json)
     Path("studies").mkdir(exist_ok=True)
     rows: list[dict[str, str | None]] = []
     problems: list[Problem] = []
@@ -70,6 +93,18 @@ def examples(*, force: Force = False, as_json: AsJson = False) -> int:
         raise EvaluationError(*problems)
     if as_json:
         print_json(rows)
+    return 0
+
+
+def _example_agencies(*, as_json: bool) -> int:
+    from evaluation.data.example_agencies import STUDY, provide
+
+    made = [str(path) for path in provide(Path())]
+    if as_json:
+        print_json(made)
+        return 0
+    say(f"Wrote {len(made)} files: agencies/ and studies/{STUDY}.yaml." if made else "All files are there already.")
+    say(f"To submit them to a new store and evaluate: sh agencies/send.sh && evaluation run {STUDY}")
     return 0
 
 
@@ -91,7 +126,7 @@ def _example(shipped: Path, force: bool) -> dict[str, str | None]:
     return {"study": str(study), "data": os.path.relpath(data) if data else None}
 
 
-def check(studies: Studies, /, *, as_json: AsJson = False) -> int:
+def check(studies: Studies, /, *, store: StoreFolder = STORE, as_json: AsJson = False) -> int:
     """Validate study files, the data against them, and every estimator's options; run nothing."""
     from evaluation.run.plan import check as problems_of
     from evaluation.study.load import find
@@ -99,7 +134,7 @@ def check(studies: Studies, /, *, as_json: AsJson = False) -> int:
     found = []
     for study in studies:
         try:
-            problems = problems_of(find(study))
+            problems = problems_of(find(study), origin(store))
         except EvaluationError as error:
             problems = list(error.problems)
         found.append((study, problems))
@@ -154,7 +189,8 @@ def simulate(study: str, /, *, effect: float, out: Path, seed: int | None = None
 
 def design(
     study: str, /, *, power: float = 0.8, draws: int = 500, seed: int = 1,
-    planned: Annotated[Declared | None, Parameter(name="*")] = None, as_json: AsJson = False,
+    planned: Annotated[Declared | None, Parameter(name="*")] = None, store: StoreFolder = STORE,
+    as_json: AsJson = False,
 ) -> int:  # fmt: skip
     """Power and the smallest detectable effect, before outcomes are opened.
 
@@ -171,6 +207,8 @@ def design(
     seed
         Seed of the random numbers, of a panel.
     """
+    from evaluation.run.plan import passing_folder
+    from evaluation.run.stored import with_tables
     from evaluation.study.load import find, load
     from evaluation.study.models import CohortDesign
 
@@ -179,12 +217,12 @@ def design(
     if draws < FEWEST_DRAWS:
         raise UsageError(Problem("", "--draws", f"{draws} draws are too few to tell; give {FEWEST_DRAWS} or more."))
     path = find(study)
-    file, given = load(path), planned or Declared()
+    file, given = with_tables(load(path), origin(store), passing_folder() / "tables"), planned or Declared()
     if isinstance(file.study.design, CohortDesign):
         return _design_cohort(file, given, power, as_json=as_json)
     if given.given:
         raise UsageError(Problem("", _option(given.given[0]), "is for studies that follow people.", "Leave it out."))
-    return _design_panel(path, power, draws, seed, as_json=as_json)
+    return _design_panel(file, power, draws, seed, as_json=as_json)
 
 
 def _option(name: str) -> str:
@@ -228,11 +266,11 @@ def _print_cohort(found: list[CohortPower], target: float) -> None:
         print_table("", ("effect", "power"), [(f"{e:.3g}", f"{share:.0%}") for e, share in p.curve])
 
 
-def _design_panel(path: Path, power: float, draws: int, seed: int, *, as_json: bool) -> int:
+def _design_panel(file: StudyFile, power: float, draws: int, seed: int, *, as_json: bool) -> int:
     from evaluation.run.design import plans
     from evaluation.run.design import power as reckon
 
-    known = plans(path)
+    known = plans(file)
     with progress_bar() as bar:
         task = bar.add_task("simulating", total=draws)
         found, problems = reckon(

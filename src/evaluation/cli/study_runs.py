@@ -6,7 +6,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from evaluation.cli.console import AsJson, Out, Studies, block, print_json, print_table, progress_bar, say, tell
+from evaluation.cli.console import (
+    STORE,
+    AsJson,
+    Out,
+    StoreFolder,
+    Studies,
+    block,
+    now,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    tell,
+)
 from evaluation.errors import EvaluationError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +29,7 @@ if TYPE_CHECKING:
 
     from evaluation.run.execute import RunResult
     from evaluation.run.plan import Plan
+    from evaluation.run.stored import Origin
     from evaluation.run.tables import Finished
 
 Product = Literal["brief", "full", "appendix", "all"]
@@ -25,7 +39,16 @@ FORMATS = ("html", "pdf", "docx")
 PRODUCTS = ("brief", "full", "appendix")
 
 
-def _plans(studies: list[str], engine: str) -> list[Plan]:
+def origin(store: Path, like: Path | None = None) -> Origin:
+    """Where studies of submitted tables read, today."""
+    from datetime import date
+
+    from evaluation.run.stored import Origin
+
+    return Origin(store, date.fromisoformat(now()[:10]), like)
+
+
+def _plans(studies: list[str], engine: str, origin: Origin) -> list[Plan]:
     """Every study planned before any is fitted; all problems of all of them at once."""
     from evaluation.run.plan import plan
     from evaluation.study.load import find
@@ -34,7 +57,7 @@ def _plans(studies: list[str], engine: str) -> list[Plan]:
     problems: list[Problem] = []
     for study in studies:
         try:
-            plans.append(plan(find(study), engine))
+            plans.append(plan(find(study), engine, origin))
         except EvaluationError as error:
             problems += error.problems
     if problems:
@@ -95,6 +118,8 @@ def run(
     engine: Literal["duckdb", "spark"] = "duckdb",
     jobs: int = 1,
     report: bool = True,
+    store: StoreFolder = STORE,
+    snapshot: Path | None = None,
     as_json: AsJson = False,
 ) -> int:
     """Data to estimates, diagnostics, disclosure control, results and reports.
@@ -108,10 +133,12 @@ def run(
         Analyses fitted at the same time.
     report
         Render the study's reports as well.
+    snapshot
+        The folder of an earlier run: read the store as that run did, for studies of submitted tables.
     """
     if jobs < 1:
         raise UsageError(Problem("", "--jobs", f"{jobs} analyses at a time is not possible; give 1 or more."))
-    plans = _plans(studies, engine)
+    plans = _plans(studies, engine, origin(store, snapshot))
     _each_once([str(out / plan.file.study.study) for plan in plans], studies)
     for plan in plans:
         if plan.warnings:

@@ -25,6 +25,17 @@ def implementation(rows: list[Row], profile: Profile, shown: list[Row]) -> list[
     return [blank(r, "implementation") if _place(r) in hidden or _compared(r, rows, hidden) else r for r in rows]
 
 
+def linkage(rows: list[Row], profile: Profile) -> list[Row]:
+    """Shares of each agency's people who were found elsewhere, by the same rules."""
+    as_described = [
+        {"measure": "linked", "label": "", "group": r["agency"], "stratum": r["stratum"], "position": 0,
+         "statistic": "share", "n": r["n"], "n_with": r["n_linked"], "value": r["share"], "status": "ok"}
+        for r in rows
+    ]  # fmt: skip
+    kept = implementation(as_described, profile, [])
+    return [blank(r, "linkage") if k["status"] != "ok" else r for r, k in zip(rows, kept, strict=True)]
+
+
 def _place(row: Row) -> Place:
     return (row["measure"], row["label"], row["group"], row["stratum"], row["position"], row["statistic"])
 

@@ -12,7 +12,7 @@ from evaluation.disclosure import counts, rounding
 from evaluation.disclosure import people as cohorts
 from evaluation.disclosure import tables as rules
 from evaluation.disclosure.curves import coarsened
-from evaluation.disclosure.delivery import implementation
+from evaluation.disclosure.delivery import implementation, linkage
 from evaluation.disclosure.profiles import PROFILES, Profile
 from evaluation.disclosure.same_people import close_risks
 from evaluation.results import COUNTS, Row
@@ -102,7 +102,8 @@ def _sizes_kept(rows: dict[str, list[Row]], profile: Profile, primary: str) -> t
 def _short_figures(rows: dict[str, list[Row]], plain: set[str]) -> None:
     """Fewer digits where more would tell numbers of people that are withheld."""
     rows["baseline"] = rounding.uncounted(rows["baseline"])
-    rows["implementation"] = rounding.uncounted(rows["implementation"])
+    for name in ("implementation", "linkage"):
+        rows[name] = rounding.uncounted(rows[name])
     rows["balance"] = [rounding.short(r) for r in rows["balance"]]
     rows["attrition"] = rounding.attrition(rows["attrition"])
     rows["diagnostics"] = rounding.diagnostics(rows["diagnostics"])
@@ -140,5 +141,6 @@ def _protect_people(rows: dict[str, list[Row]], profile: Profile) -> None:
     rows["diagnostics"] = rules.of_lost(rows["diagnostics"], rows["attrition"])
     rows["subgroups"] = cohorts.subgroups(rows.get("subgroups", []), profile, full, rows["estimates"])
     rows["implementation"] = implementation(rows.get("implementation", []), profile, shown)
+    rows["linkage"] = linkage(rows.get("linkage", []), profile)
     rows["data_quality"] = counts.data_quality(rows["data_quality"])
     _short_figures(rows, rounding.plain_analyses(rows["analyses"], keep))

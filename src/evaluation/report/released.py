@@ -37,6 +37,7 @@ class Released:
     study: Study
     tables: dict[str, list[Row]]
     provenance: dict[str, Any]
+    removed_since: tuple[dict[str, Any], ...] = ()  # removals from the store after the run
 
     def rows(self, table: str, /, **match: Any) -> list[Row]:
         """Rows of a table whose columns equal `match`, in the table's order."""
@@ -300,7 +301,8 @@ def open_run(run_dir: Path) -> Released:
             )
         )
     provenance = _provenance(results / "provenance.json")
-    return Released(_study(results / "study.yaml"), read_tables(results), provenance)
+    removed = _removed(results / "removed_since.json")
+    return Released(_study(results / "study.yaml"), read_tables(results), provenance, removed)
 
 
 def _provenance(path: Path) -> dict[str, Any]:
@@ -314,6 +316,15 @@ def _provenance(path: Path) -> dict[str, Any]:
     if not isinstance(known, dict) or not isinstance(known.get("times", {}), dict):
         raise _damaged(str(path))
     return known
+
+
+def _removed(path: Path) -> tuple[dict[str, Any], ...]:
+    if not path.is_file():
+        return ()
+    try:
+        return tuple({"day": str(one["day"])} for one in json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, KeyError):
+        raise _damaged(str(path)) from None
 
 
 def _damaged(where: str) -> ReportError:

@@ -32,6 +32,7 @@ from evaluation.report.sections import (
     people,
     recomputed,
     robustness,
+    submitted,
     summary,
     technical,
 )
@@ -137,6 +138,7 @@ def includes(released: Released, head: Headline, drawn: dict[str, Figure]) -> di
     chosen = brief_figure(drawn)
     texts = {
         "notice": summary.notice(released),
+        "outdated": submitted.outdated(released),
         "standing": summary.standing(head),
         "headline": summary.headline_box(head),
         "what_was_done": summary.what_was_done(released),
@@ -147,6 +149,7 @@ def includes(released: Released, head: Headline, drawn: dict[str, Figure]) -> di
         "more": summary.more(released),
         "method": design.method(head),
         "sources": design.sources(released),
+        "submitted": submitted.section(released),
         "balance": design.balance(released),
         "main_result": findings.main_text(head),
         "robustness": robustness.section(head),

@@ -437,6 +437,34 @@ TABLES: dict[str, Table] = {
             ),
         ),
         Table(
+            "linkage",
+            "People of each agency whose records were found at another agency of the store too",
+            (
+                _STUDY,
+                _c("agency", "string", "Agency", required=True),
+                _c("stratum", "string", "Group of its people; empty for all"),
+                _c("n", "integer", "People of the agency", unit="people", disclosure="count"),
+                _c("n_linked", "integer", "Of them, found at another agency", unit="people", disclosure="count"),
+                _c("share", "number", "Share found at another agency", disclosure="figure"),
+                _STATUS,
+            ),
+        ),
+        Table(
+            "agreements",
+            "Agreements under which the submitted tables were read",
+            (
+                _STUDY,
+                _c("agreement", "string", "Agreement id", required=True),
+                _c("title", "string", "Its title", required=True),
+                _c("parties", "string", "Agencies that send under it", required=True),
+                _c("tables", "string", "Tables read under it", required=True),
+                _c("legal_basis", "string", "Laws that it rests on", required=True),
+                _c("starts", "string", "First day in force", required=True),
+                _c("expires", "string", "Last day in force", required=True),
+                _STATUS,
+            ),
+        ),
+        Table(
             "suppression",
             "What disclosure control hid, by table",
             (

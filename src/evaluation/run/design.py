@@ -58,8 +58,8 @@ class Power:
         return {k: getattr(self, k) for k in fields} | {"curve": [{"effect": e, "power": p} for e, p in self.curve]}
 
 
-def plans(path: Path) -> Plans:
-    """The study at `path`; its data when they are there.
+def plans(file: StudyFile) -> Plans:
+    """A study with its data, when they are there.
 
     Raises
     ------
@@ -70,12 +70,10 @@ def plans(path: Path) -> Plans:
         For a cohort design, and for tables that no panel can be built from.
     """
     from evaluation.run.columns import design_problems
-    from evaluation.study.load import load
 
-    file = load(path)
     if not isinstance(file.study.design, PanelDesign):
         raise EvaluationError(
-            Problem(str(path), "design.type", "this is a cohort; its power is reckoned by formula.", "")
+            Problem(str(file.path), "design.type", "this is a cohort; its power is reckoned by formula.", "")
         )
     estimators, source = cast("tuple[PanelEstimator, ...]", chosen_estimators(file)), data(file)
     wrong = [p for p in design_problems(file, source) if p.severity == "error"] if source else []

@@ -156,7 +156,7 @@ def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progres
         if progress:
             progress(done)
     finished = adjusted(_compared(finished))
-    built = of_build(study.study, plan.flow, plan.checks)
+    built = of_build(study.study, plan.flow, plan.checks) | (plan.stored.tables if plan.stored else {})
     full = tables(study, finished, _described(study, plan, data) | built)
     profile = study.disclosure.profile
     people = not isinstance(study.design, PanelDesign) or study.design.units_are == "people"
@@ -168,7 +168,10 @@ def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progres
         study_text=plan.file.text,
         released=released.tables,
         full=None if profile == "none" else full,
-        provenance=provenance(plan.file.text, plan.files, seed=seed, planted=planted, engine=engine, started=started),
+        provenance=provenance(
+            plan.file.text, () if plan.stored else plan.files, seed=seed, planted=planted, engine=engine,
+            started=started, store=plan.stored.provenance() if plan.stored else None,
+        ),  # fmt: skip
     )
     shown = sum(r["status"] == "ok" for r in released.tables["estimates"])
     return RunResult(

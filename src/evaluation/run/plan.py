@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.errors import EvaluationError, Problem, StudyError
-from evaluation.study.cohort_rules import from_tables
+from evaluation.study.cohort_rules import from_store, from_tables
 from evaluation.study.document import Document, Loc, in_file_order
 from evaluation.study.load import Draft, StudyFile, read
 from evaluation.study.starter import left_as_they_were
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from evaluation.data.engine import Source
     from evaluation.estimators.base import Estimator
     from evaluation.results import Check, FlowStep
+    from evaluation.run.stored import Origin, Stored
     from evaluation.study.models import Analysis, Study
 
 
@@ -36,10 +37,13 @@ class Plan:
     files: tuple[str, ...] = ()  # what was read: the data, or the tables that they were built from
     flow: tuple[FlowStep, ...] = ()  # what was left out when the data were built
     checks: tuple[Check, ...] = ()  # what was noticed then
+    stored: Stored | None = None  # what was read of a store
 
 
-def plan(path: Path, engine: str = "duckdb") -> Plan:
+def plan(path: Path, engine: str = "duckdb", origin: Origin | None = None) -> Plan:
     """The study at `path`, checked against its data; `engine` (duckdb or spark) builds a cohort from its tables.
+
+    `origin` is the store that a study of submitted tables reads.
 
     An analysis without a valid comparison is planned all the same, with a warning: its result will say so, and the
     other analyses are not lost.
@@ -49,7 +53,7 @@ def plan(path: Path, engine: str = "duckdb") -> Plan:
     StudyError
         With every problem that `check` finds, when one of them is an error.
     """
-    examined = _examine(read(path), engine)
+    examined = _examine(read(path), engine, origin)
     problems = examined.problems
     if examined.file is None or examined.source is None or any(p.severity == "error" for p in problems):
         raise StudyError(*in_file_order([*problems, *examined.no_comparison]))
@@ -60,13 +64,13 @@ def plan(path: Path, engine: str = "duckdb") -> Plan:
     return Plan(
         examined.file, examined.source, chosen, tuple(in_file_order([*problems, *doubts])),
         built.files if built else examined.source.files, built.flow if built else (),
-        built.checks if built else ())  # fmt: skip
+        built.checks if built else (), examined.stored)  # fmt: skip
 
 
-def check(path: Path) -> list[Problem]:
+def check(path: Path, origin: Origin | None = None) -> list[Problem]:
     """Every error and warning about the study at `path`, in the order of the file; raises nothing for them."""
     try:
-        examined = _examine(read(path))
+        examined = _examine(read(path), "duckdb", origin)
     except EvaluationError as error:
         return list(error.problems)
     return in_file_order([*examined.problems, *examined.no_comparison])
@@ -88,9 +92,10 @@ class _Examined:
     problems: tuple[Problem, ...]
     no_comparison: tuple[Problem, ...] = ()
     built: Built | None = None
+    stored: Stored | None = None
 
 
-def _examine(draft: Draft, engine: str = "duckdb") -> _Examined:
+def _examine(draft: Draft, engine: str, origin: Origin | None) -> _Examined:
     from evaluation.run.held import held_against
     from evaluation.run.options import chosen
     from evaluation.study.models import Design
@@ -101,7 +106,10 @@ def _examine(draft: Draft, engine: str = "duckdb") -> _Examined:
     estimators = {i: estimator for i, (estimator, _) in found.items() if estimator is not None}
     problems = [*draft.problems, *_kind(document), *(p for _, wrong in found.values() for p in wrong)]
     problems += left_as_they_were(document)
-    built, source = None, None
+    built, source, stored = None, None, None
+    if from_store(document):
+        draft, stored, about_it = _filled(draft, origin)
+        problems += about_it
     if document.at(("data", "tables")) and not document.at(("data", "path")):
         built, about_it = _build(draft, engine)
         source = built.source if built else None
@@ -112,9 +120,9 @@ def _examine(draft: Draft, engine: str = "duckdb") -> _Examined:
     problems += about_it
     problems += _base_set_aside(document, built, estimators) if built else []
     if source is None:
-        return _Examined(draft.file, None, estimators, tuple(problems))
+        return _Examined(draft.file, None, estimators, tuple(problems), stored=stored)
     in_data, no_comparison = held_against(draft, design, estimators, source)
-    return _Examined(draft.file, source, estimators, (*problems, *in_data), tuple(no_comparison), built)
+    return _Examined(draft.file, source, estimators, (*problems, *in_data), tuple(no_comparison), built, stored)
 
 
 def _kind(document: Document) -> Iterator[Problem]:
@@ -146,12 +154,18 @@ def _opened(draft: Draft) -> tuple[Source | None, list[Problem]]:
         return None, [draft.document.problem(loc, f"{p.where}: {p.what}", p.fix + hint) for p in error.problems]
 
 
+def _filled(draft: Draft, origin: Origin | None) -> tuple[Draft, Stored | None, list[Problem]]:
+    """The study with the tables of the store, in a folder that goes with the process."""
+    from evaluation.run.stored import filled
+
+    if origin is None:
+        what = "no store was named."
+        return replace(draft, file=None), None, [draft.document.problem(("data", "store"), what, "Give --store.")]
+    return filled(draft, origin, passing_folder() / "tables")
+
+
 def _build(draft: Draft, engine: str) -> tuple[Built | None, list[Problem]]:
     """The data built from the tables of a file that is right itself, in a folder that goes with the process."""
-    import atexit
-    import shutil
-    import tempfile
-
     from evaluation.data.assemble.cohort import build_cohort
     from evaluation.data.assemble.panel import build_panel
     from evaluation.study.models import BuiltCohortDesign
@@ -159,8 +173,7 @@ def _build(draft: Draft, engine: str) -> tuple[Built | None, list[Problem]]:
     if draft.file is None:
         return None, []
     study, base = draft.file.study, draft.document.path.parent
-    folder = Path(tempfile.mkdtemp(prefix="evaluation-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = passing_folder()
     try:
         if isinstance(study.design, BuiltCohortDesign):
             spark = study.engine if engine == "spark" else None
@@ -173,6 +186,17 @@ def _build(draft: Draft, engine: str) -> tuple[Built | None, list[Problem]]:
     if any(p.severity == "error" for p in told):
         return None, told
     return built, [*told, *_simulated_tables(draft, study, base)]
+
+
+def passing_folder() -> Path:
+    """A private folder that goes with the process."""
+    import atexit
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="evaluation-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _base_set_aside(document: Document, built: Built, estimators: Mapping[int, Estimator]) -> list[Problem]:

@@ -41,16 +41,19 @@ def run_id(study_hash: str, started: datetime) -> str:
 
 
 def provenance(
-    study_text: str, files: tuple[str, ...], *, seed: int | None, planted: float | None, engine: str, started: datetime
-) -> dict[str, Any]:
+    study_text: str, files: tuple[str, ...], *, seed: int | None, planted: float | None, engine: str, started: datetime,
+    store: dict[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """The content of `provenance.json`; `times` is all that differs between equal runs.
 
-    `seed` is the one simulated data were made with, None where the data are real.
+    `seed` is the one simulated data were made with, None where the data are real; `store` tells of the snapshot that
+    was read instead of files.
     """
     study_hash = hashlib.sha256(study_text.encode()).hexdigest()
     return {
         "study_sha256": study_hash,
         "plan_lock": None,
+        **({} if store is None else {"store": store}),
         "data": [{"file": Path(f).name, "bytes": Path(f).stat().st_size, "sha256": sha256(Path(f))} for f in files],
         "code": {"evaluation": evaluation.__version__, "python": platform.python_version(), "packages": _versions()},
         "engine": engine,

@@ -107,6 +107,8 @@ def tables(study: Study, finished: list[Finished], described: dict[str, list[Row
         "series": [],
         "baseline": [],
         "data_quality": [],
+        "linkage": [],
+        "agreements": [],
         **described,
     }
     for done in finished:

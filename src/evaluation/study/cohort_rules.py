@@ -21,6 +21,12 @@ def from_store(document: Document) -> bool:
     return document.at(("data", "store")) is True
 
 
+def tables_named(document: Document) -> list[str]:
+    """The names of the tables of the study."""
+    tables = document.at(("data", "tables"))
+    return [str(name) for name in tables] if isinstance(tables, (dict, list)) else []
+
+
 def from_tables(document: Document) -> bool:
     """Whether the study follows people from index events found in tables."""
     design = document.at(("design",))
@@ -29,8 +35,6 @@ def from_tables(document: Document) -> bool:
 
 def broken_cohort(document: Document) -> Iterator[Problem]:
     """Every problem between the keys of a cohort, and every key of cohorts in a study that is none."""
-    if from_store(document):
-        return
     if from_tables(document):
         for rule in (_sources, _named_by_builder, _outcomes, _competitors, _events_named, _reach, _followed, _traits,
                      _window_names, _known_at_index, _decided):  # fmt: skip
@@ -91,7 +95,7 @@ def _sources(document: Document) -> Iterator[Problem]:
     data = document.at(("data",))
     if not isinstance(data, dict):
         return
-    if _given(data, "path"):
+    if _given(data, "path") and not from_store(document):
         what = "the data are read from data.path, and design.index is for a cohort to be built from data.tables."
         yield document.problem(("data", "path"), what, "Keep one of the two.", of_key=True)
         return
@@ -99,7 +103,7 @@ def _sources(document: Document) -> Iterator[Problem]:
         ("tables", "Add it: the Parquet files, by name, from which the cohort is built."),
         ("as_of", "Add it: the last day that the data tell of, such as 2025-12-31; nobody is followed beyond it."),
     ):
-        if not _given(data, key):
+        if not _given(data, key) and (key, from_store(document)) != ("tables", True):  # told by the rules of the store
             yield document.problem(("data", key), "this key is missing.", fix)
 
 
@@ -139,7 +143,7 @@ def _outcomes(document: Document) -> Iterator[Problem]:
 
 def _competitors(document: Document) -> Iterator[Problem]:
     """Competing events are known, and death is among them where it is known."""
-    events, tables = document.at(("design", "events")), document.at(("data", "tables"))
+    events, tables = document.at(("design", "events")), tables_named(document)
     known = ["death", *(str(e) for e in (events if isinstance(events, dict) else ()))]
     for i, outcome in document.entries("outcomes"):
         loc: Loc = ("outcomes", i, "competing")
@@ -156,8 +160,8 @@ def _competitors(document: Document) -> Iterator[Problem]:
                 yield document.problem((*loc, j), "death is the outcome itself.", "Leave it out here.")
             elif name in names[:j]:
                 yield document.problem((*loc, j), f"{name} stands here twice.", "Delete one.")
-        dies = isinstance(tables, dict) and DEATHS in tables
-        if isinstance(tables, dict) and not dies and outcome.get("kind") in ("recidivism", "event") and not names:
+        dies = DEATHS in tables
+        if tables and not dies and outcome.get("kind") in ("recidivism", "event") and not names:
             what = "there is no table deaths: whoever died counts as free of the outcome, and the report says so."
             yield document.problem(("data", "tables"), what, "Add the table deaths, if it can be had.", "warning")
         if dies and outcome.get("kind") in ("recidivism", "event") and "death" not in names:
@@ -297,9 +301,9 @@ def _clocks(document: Document) -> Iterator[Problem]:
     """Street time needs a table of custody, and is no primary analysis's clock."""
     if not from_tables(document):
         return
-    at_risk, tables = document.at(("design", "at_risk")), document.at(("data", "tables"))
+    at_risk = document.at(("design", "at_risk"))
     stops = isinstance(at_risk, dict)
-    known = stops or (isinstance(tables, dict) and CUSTODY in tables)
+    known = stops or CUSTODY in tables_named(document)
     for i, analysis in document.entries("analyses"):
         street = analysis.get("clock") == "street" or (stops and not analysis.get("clock"))
         loc: Loc = ("analyses", i, "clock")

@@ -13,7 +13,6 @@ from evaluation.study.document import Document, in_file_order, read_document
 if TYPE_CHECKING:
     from evaluation.study.models import Study
 
-_STORE = ("data", "design", "outcomes")  # what a study from the store says in other keys
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def read(path: Path) -> Draft:
 def _validated(document: Document) -> tuple[Study | None, list[Problem]]:
     from pydantic import ValidationError
 
-    from evaluation.study.cohort_rules import NAMED, from_store, from_tables
+    from evaluation.study.cohort_rules import NAMED, from_tables
     from evaluation.study.explain import explain
     from evaluation.study.models import Study
 
@@ -85,9 +84,6 @@ def _validated(document: Document) -> tuple[Study | None, list[Problem]]:
         return Study.model_validate(document.raw), []
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    if from_store(document):  # the one message about the store stands for the keys that come with it, or are needless
-        errors = [e for e in errors if e["loc"][0] not in _STORE or e["type"] not in ("missing", "extra_forbidden")]
-        errors = [e for e in errors if e["loc"][:2] != ("data", "tables")]
     if from_tables(document):  # told by the rules: columns that the builder names
         errors = [e for e in errors if not (e["loc"][0] == "design" and e["loc"][-1] in NAMED)]
     return None, explain(document, errors, Study)

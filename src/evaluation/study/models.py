@@ -67,11 +67,21 @@ class Data(Model):
     """Where the analysis data lie."""
 
     path: str | list[str] | None = None  # a file, a folder, a glob, or a list of them
-    tables: dict[str, str | list[str]] = {}  # files by name, from which a panel or a cohort is built
-    store: bool = False
+    # Files by name, from which a panel or a cohort is built; with `store`, a list of tables of the dictionary.
+    tables: dict[str, str | list[str]] = {}
+    store: bool = False  # the tables are those that agencies submitted
     as_of: Day | None = None  # cohorts from tables: the last day that the data tell of
     coverage: Coverage | None = None  # cohorts from tables: how far each agency's data reach
     source: str = ""  # citation of the data, shown in the report
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_the_store(cls, values: Any) -> Any:
+        """A list of tables, of which the run finds the files, and with them the table of what they cover."""
+        if not isinstance(values, dict) or values.get("store") is not True or not isinstance(values.get("tables"), list):
+            return values
+        named = {str(name): [] for name in [*values["tables"], "coverage"]}
+        return values | {"tables": named, "coverage": {"table": "coverage"}}
 
 
 class Engine(Model):

@@ -13,10 +13,10 @@ from evaluation.study.cohort_rules import broken_cohort, from_store, from_tables
 from evaluation.study.document import Document, Loc
 from evaluation.study.panel_rules import absent, broken_panel
 from evaluation.study.spelling import hint, listed
+from evaluation.study.store_rules import broken_store
 
 ROLES = ("primary", "secondary", "sensitivity", "exploratory")
 PROFILES = ("none", "cms11", "wonder10")
-_READY_MADE = "give ready-made analysis data, one row a person, with data.path."
 
 
 def broken(document: Document) -> Iterator[Problem]:
@@ -27,6 +27,7 @@ def broken(document: Document) -> Iterator[Problem]:
         _analyses_ids,
         _outcome_ids,
         _references,
+        broken_store,
         broken_cohort,
         broken_panel,
         _competing,
@@ -196,7 +197,7 @@ def _two_roles(document: Document, loc: Loc, column: str, role: str) -> Problem:
 
 def _path(document: Document) -> Iterator[Problem]:
     data = document.at(("data",))
-    elsewhere = from_store(document) or from_tables(document)
+    elsewhere = from_store(document) or from_tables(document)  # what is missing there is told in other words
     if isinstance(data, dict) and absent(data, "path") and not data.get("tables") and not elsewhere:
         yield document.problem(
             ("data", "path"),
@@ -208,14 +209,17 @@ def _path(document: Document) -> Iterator[Problem]:
 def _built(document: Document) -> Iterator[Problem]:
     """A panel is built from tables, or read from a path: not both, and not without saying how."""
     build, tables = document.at(("design", "build")), document.at(("data", "tables"))
-    if from_store(document) or from_tables(document) or not (build or tables):
+    if from_tables(document) or not (build or tables):
         return
     if document.at(("data", "path")):
-        what = "the data are read from data.path, and data.tables and design.build are for panels to be built."
-        yield document.problem(("data", "path"), what, "Keep one of the two.", of_key=True)
+        if not from_store(document):
+            what = "the data are read from data.path, and data.tables and design.build are for panels to be built."
+            yield document.problem(("data", "path"), what, "Keep one of the two.", of_key=True)
     elif not build and document.at(("design", "type")) == "panel":
         what = "this key is missing."
         yield document.problem(("design", "build"), what, "Add it: how the panel is made from data.tables.")
+    elif from_store(document):
+        return
     elif not build:
         what = "this key is missing."
         fix = "Add it, and design.comparison: the events that begin each person's follow-up, found in data.tables."
@@ -226,9 +230,6 @@ def _built(document: Document) -> Iterator[Problem]:
 
 
 def _later(document: Document) -> Iterator[Problem]:
-    if from_store(document):
-        what = "studies built from the submitted tables are not available in this version;"
-        yield document.problem(("data", "store"), what, _READY_MADE, of_key=True)
     for key, instead in (
         ("gates", "a failed check is reported and nothing is withheld."),
         ("costs", "the report is written without costs."),

@@ -23,7 +23,7 @@ class Asked:
     table: str
     column: str
     key: str
-    kind: str = ""  # date, number, or anything
+    kind: str = ""  # date, birth (a date or a year), number, or anything
 
 
 def open_tables(study: Study, base: Path) -> dict[str, Source]:
@@ -64,10 +64,11 @@ def wrong(tables: dict[str, Source], asked: Asked) -> Iterator[Problem]:
         yield Problem(source.where, asked.key, what, f"Its columns: {listed(source.columns)}.")
         return
     kind = source.columns[asked.column]
-    if asked.kind == "date" and kind.endswith("WITH TIME ZONE"):
+    day = asked.kind == "date" or (asked.kind == "birth" and not source.is_number(asked.column))
+    if day and kind.endswith("WITH TIME ZONE"):
         what = f'the column "{asked.column}" holds moments with a time zone: which day one is depends on the place.'
         yield Problem(source.where, asked.key, what, "Write the local day as a plain date.")
-    elif asked.kind == "date" and not kind.startswith(("DATE", "TIMESTAMP")):
+    elif day and not kind.startswith(("DATE", "TIMESTAMP")):
         what = f'the column "{asked.column}" holds {kind.lower()} values, and dates are expected.'
         yield Problem(source.where, asked.key, what, "Write it as dates in the Parquet file.")
     if asked.kind == "number" and not source.is_number(asked.column):

@@ -27,11 +27,15 @@ LEVELS = ("file", "schema", "integrity", "business", "plausibility")
 
 @dataclass(frozen=True)
 class Sent:
-    """Who sends the file and for which days (from `start` up to but without `end`, ISO), where that is known."""
+    """Who sends the file and for which days (from `start` up to but without `end`, ISO), where that is known.
+
+    `today` is the day of checking: nothing can have happened after it.
+    """
 
     agency: str | None = None
     start: str | None = None
     end: str | None = None
+    today: str | None = None
 
 
 def check(

@@ -29,7 +29,7 @@ def read_csv(path: Path, connection: DuckDBPyConnection, scratch: Path) -> Recei
     Raises
     ------
     Unreadable
-        When it has no header, no rows, too many columns, or quotation marks that never end.
+        When it has no header, too many columns, or quotation marks that never end.
     """
     text = as_text(path, scratch)
     headers = tuple(next(csv.reader([text.header], delimiter=text.separator), []))
@@ -40,9 +40,6 @@ def read_csv(path: Path, connection: DuckDBPyConnection, scratch: Path) -> Recei
     findings: tuple[Finding, ...] = ()
     if n is None:
         n, findings = _carefully(path, text, len(headers), connection)
-    if n == 0 and not findings:
-        message = "The file has a header and no rows."
-        raise unreadable(path, message, "If there was nothing to report, say so in the agency's own report of zero.")
     return Received(path, "", headers, n, findings)
 
 

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections import Counter
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -64,7 +64,8 @@ class Keys:
 class Answer:
     """What became of a file: a receipt, or a refusal with what is wrong (`findings` in it, `problems` about it).
 
-    `left_out` are the rules that could not be checked, because a table they need has not been sent yet.
+    `left_out` are the rules that could not be checked, because a table they need has not been sent yet. `columns` are
+    the headers of the file in their order, where it has any; they may hold what a finding must not show.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -72,6 +73,7 @@ class Answer:
     receipt: Receipt | None = None
     refusal: Entry | None = None
     problems: tuple[Problem, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 class _Refused(Exception):  # noqa: N818 - an answer to the agency, not an error of the program
@@ -93,10 +95,12 @@ def table_called(name: str) -> Table:
     raise UsageError(Problem("", "table", f"the dictionary has no table {name}.", fix))
 
 
-def take_in(store: Store, path: Path, table: Table, agency: str, sent: Period, keys: Keys, now: str) -> Answer:
+def take_in(
+    store: Store, path: Path, table: Table, agency: str, sent: Period, keys: Keys, now: str, *, nothing: bool = False
+) -> Answer:
     """Check a file against the dictionary, the agreements and the store, and store it if nothing is wrong.
 
-    `now` is the moment in ISO form (UTC).
+    `now` is the moment in ISO form (UTC). `nothing`: the file has no rows because nothing happened in the period.
 
     Raises
     ------
@@ -104,6 +108,36 @@ def take_in(store: Store, path: Path, table: Table, agency: str, sent: Period, k
         When the store does not know the agency, the period has not ended, the table tells who people are and there is
         no key, the log is damaged, or others have been writing for too long. Nothing of that is logged.
     """
+    way = _way(store, path, table, agency, sent, keys, now, nothing=nothing)
+    sha = sha256(path)
+    try:
+        submission, findings, left_out = way.checked()
+    except _Refused as refused:
+        findings, left_out, problems = refused.answer
+        said = {"agency": agency, "table": table.name, "period": sent.name, "original_sha256": sha,
+                "reasons": refused.reasons, "quality": refused.quality}  # fmt: skip
+        return Answer(findings, left_out, None, refuse(store, said, now), problems, tuple(way.columns))
+    if sha != submission.original.sha256:
+        raise DataError(Problem(path.name, "", "the file changed while it was read.", "Save it, and send it again."))
+    return Answer(findings, left_out, submit(store, submission, now), columns=tuple(way.columns))
+
+
+def look_over(
+    store: Store, path: Path, table: Table, agency: str, sent: Period, keys: Keys, now: str, *, nothing: bool = False
+) -> Answer:
+    """What `take_in` would find wrong with a file; nothing is stored, nothing logged. Raises DataError as it does."""
+    way = _way(store, path, table, agency, sent, keys, now, nothing=nothing)
+    try:
+        _, findings, left_out = way.checked()
+    except _Refused as refused:
+        findings, left_out, problems = refused.answer
+        return Answer(findings, left_out, problems=problems, columns=tuple(way.columns))
+    return Answer(findings, left_out, columns=tuple(way.columns))
+
+
+def _way(
+    store: Store, path: Path, table: Table, agency: str, sent: Period, keys: Keys, now: str, *, nothing: bool
+) -> _Way:
     known_agency(store, agency)
     today = date.fromisoformat(now[:10])
     if sent.end > today:
@@ -114,18 +148,7 @@ def take_in(store: Store, path: Path, table: Table, agency: str, sent: Period, k
         raise DataError(Problem("key", "key", what, "Give --key-file, or set EVALUATION_KEY_FILE."))
     if not path.is_file():
         raise DataError(Problem(str(path), "", "there is no such file.", "Give the path of the file to send."))
-    sha = sha256(path)
-    way = _Way(store, path, table, agency, sent, keys, today)
-    try:
-        submission, findings, left_out = way.checked()
-    except _Refused as refused:
-        findings, left_out, problems = refused.answer
-        said = {"agency": agency, "table": table.name, "period": sent.name, "original_sha256": sha,
-                "reasons": refused.reasons, "quality": refused.quality}  # fmt: skip
-        return Answer(findings, left_out, None, refuse(store, said, now), problems)
-    if sha != submission.original.sha256:
-        raise DataError(Problem(path.name, "", "the file changed while it was read.", "Save it, and send it again."))
-    return Answer(findings, left_out, submit(store, submission, now))
+    return _Way(store, path, table, agency, sent, keys, today, nothing)
 
 
 @dataclass(frozen=True)
@@ -137,6 +160,8 @@ class _Way:
     sent: Period
     keys: Keys
     today: date
+    nothing: bool
+    columns: list[str] = field(default_factory=list)  # the file's headers, once it is read
 
     def checked(self) -> tuple[Submission, tuple[Finding, ...], tuple[str, ...]]:
         """What is to be stored, with the warnings; raises _Refused."""
@@ -150,9 +175,10 @@ class _Way:
             raise _Refused({"period": 1}, problems=error.problems) from None
         with scratch() as folder, scratch_connection(folder) as connection:
             try:
-                received = receive(self.path, self.table.name, connection, folder)
+                received = receive(self.path, self.table.name, connection, folder, nothing=self.nothing)
             except Unreadable as error:
                 raise _Refused({error.finding.rule: 1}, (error.finding,)) from None
+            self.columns[:] = received.headers
             places = matched(received, self.table)[0]
             if not places:
                 raise _Refused({"no_header": 1}, (_headless(received),))
@@ -169,7 +195,7 @@ class _Way:
         forgotten = tombstones(self.store.folder).get(self.agency, frozenset())
         dropped = leave_out(self.table, places, plain, connection, forgotten)
         told = known(self.store, self.table, self.agency, replaces, plain, connection)
-        about = Sent(self.agency, str(self.sent.start), str(self.sent.end))
+        about = Sent(self.agency, str(self.sent.start), str(self.sent.end), str(self.today))
         listed, rules = check(received, self.table, connection, told, about)
         listed += sent_before(self.table, told, received, places, connection)
         findings, left_out = tuple(listed), tuple(rules)

@@ -39,9 +39,9 @@ class Unreadable(Exception):  # noqa: N818 - an answer about the file, not an er
         super().__init__(finding.message)
 
 
-def unreadable(path: Path, message: str, remedy: str = SEND) -> Unreadable:
+def unreadable(path: Path, message: str, remedy: str = SEND, rule: str = "wrong_file") -> Unreadable:
     """The finding that this file cannot be read, ready to raise."""
-    return Unreadable(Finding(path.name, "wrong_file", "file", "error", message, remedy))
+    return Unreadable(Finding(path.name, rule, "file", "error", message, remedy))
 
 
 def kind_of(path: Path) -> Kind:

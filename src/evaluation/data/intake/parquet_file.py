@@ -23,7 +23,7 @@ def read_parquet(path: Path, connection: DuckDBPyConnection) -> Received:
     Raises
     ------
     Unreadable
-        When the file is damaged, nested, has no rows or too many columns.
+        When the file is damaged, nested, or has too many columns.
     """
     import duckdb
 
@@ -47,8 +47,6 @@ def read_parquet(path: Path, connection: DuckDBPyConnection) -> Received:
     except duckdb.Error:
         message = "The Parquet file breaks off or is damaged."
         raise unreadable(path, message, "Write it again and send the new copy.") from None
-    if n == 0:
-        raise unreadable(path, "The file has columns and no rows.", "Write it again with its rows.")
     return Received(path, "", tuple(name for name, _ in columns), n)
 
 

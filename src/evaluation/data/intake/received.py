@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evaluation.data.intake.kinds import kind_of
+from evaluation.data.intake.kinds import kind_of, unreadable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from evaluation.dictionary.findings import Finding
 
+NO_ROWS = "no_rows"
 ROWS = "received"  # the DuckDB table: row BIGINT, c0, c1, … VARCHAR; NULL where a cell is empty
 
 
@@ -41,17 +42,33 @@ def scratch_connection(scratch: Path) -> DuckDBPyConnection:
     return duckdb.connect(config={"temp_directory": str(scratch / "spilled"), "memory_limit": "2GB"})
 
 
-def receive(path: Path, table: str, connection: DuckDBPyConnection, scratch: Path) -> Received:
+def receive(
+    path: Path, table: str, connection: DuckDBPyConnection, scratch: Path, *, nothing: bool = False
+) -> Received:
     """Read a file that is to hold the dictionary's `table` into `received` of a connection.
 
     `scratch` is a folder for copies in another encoding; the connection should spill there, so that large data are
-    kept out of memory (`scratch_connection`).
+    kept out of memory (`scratch_connection`). `nothing`: the agency says that there was nothing to report, so that the
+    file must have a header and no rows; otherwise it must have rows, for a month without a death and a month that was
+    exported wrongly look alike.
 
     Raises
     ------
     Unreadable
         When the file is no table at all: its finding says what it is and what to send instead.
     """
+    received = _read(path, table, connection, scratch)
+    if nothing and received.n_rows:
+        message = f"The file has {received.n_rows:,} rows, and nothing was to report."
+        raise unreadable(path, message, "Send it as a file with rows, or send the header alone.", NO_ROWS)
+    if not nothing and not received.n_rows and not received.findings:
+        message = "The file has a header and no rows."
+        raise unreadable(path, message, "Fill in the rows; if nothing happened in the period, say so (--nothing).",
+                         NO_ROWS)  # fmt: skip
+    return received
+
+
+def _read(path: Path, table: str, connection: DuckDBPyConnection, scratch: Path) -> Received:
     kind = kind_of(path)
     if kind == "csv":
         from evaluation.data.intake.csv_file import read_csv

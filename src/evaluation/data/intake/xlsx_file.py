@@ -28,7 +28,7 @@ def read_xlsx(path: Path, table: str, connection: DuckDBPyConnection) -> Receive
     Raises
     ------
     Unreadable
-        When the workbook is damaged, or no sheet or several could be meant, or it has no header or no rows.
+        When the workbook is damaged, or no sheet or several could be meant, or it has no header.
     """
     from python_calamine import CalamineError, CalamineWorkbook
 
@@ -42,8 +42,6 @@ def read_xlsx(path: Path, table: str, connection: DuckDBPyConnection) -> Receive
     except (CalamineError, OSError, ValueError, KeyError) as error:
         message = "The workbook is damaged and cannot be read."
         raise unreadable(path, message, "Open it in Excel, save it under another name and send that.") from error
-    if n == 0:
-        raise unreadable(path, f"The sheet {sheet.name} has a header and no rows.", "Fill in the rows and save it.")
     return Received(path, sheet.name, headers, n, tuple(_merged(path, sheet)))
 
 

@@ -36,15 +36,33 @@ class Due(BaseModel):
     since: date | None = None
 
 
+class Token(BaseModel):
+    """What is kept of a token with which an agency's people sign in to the page: its hash, not itself.
+
+    It holds up to and with the day on which it `expires`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    created: date
+    expires: date
+
+    @property
+    def name(self) -> str:
+        """What the token is called where one is to be revoked."""
+        return self.sha256[:8]
+
+
 class Agency(BaseModel):
-    """An agency. `tokens` are the hashes of those with which its people sign in to the page."""
+    """An agency, what it is to send, and the tokens with which its people sign in to the page."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Ident
     name: str = Field(min_length=1)
     due: tuple[Due, ...] = ()
-    tokens: tuple[str, ...] = ()
+    tokens: tuple[Token, ...] = ()
 
 
 def read_agencies(store: Path) -> dict[str, Agency]:
@@ -100,12 +118,18 @@ def known_agency(store: Store, agency: str) -> Agency:
     raise DataError(Problem(str(store.folder / NAME), "agency", what, fix))
 
 
-def write_agency(store: Store, agency: Agency) -> None:
-    """Add an agency, or change one that is there; comments and the other agencies stay as they are."""
+def write_agency(store: Store, agency: Agency, tokens: Sequence[Token] | None = None) -> None:
+    """Add an agency, or change one that is there; comments and the other agencies stay as they are.
+
+    `tokens` are those it has from now on; where they are not given, those that it had.
+    """
     from ruamel.yaml import YAML
 
     path = store.folder / NAME
     before = read_agencies(store.folder)
+    if tokens is None:
+        tokens = before[agency.id].tokens if agency.id in before else agency.tokens
+    agency = agency.model_copy(update={"tokens": tuple(tokens)})
     yaml = YAML()
     said = yaml.load(path.read_text(encoding="utf-8")) if before else []
     one = agency.model_dump(mode="json", exclude_defaults=True)

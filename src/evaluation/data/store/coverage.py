@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from evaluation.data.store.periods import Period
+    from evaluation.data.store.receipts import Entry
     from evaluation.data.store.store import Store
 
 _DAY = timedelta(days=1)
@@ -31,13 +32,17 @@ class Covered:
 
 
 def coverage(store: Store, day: date) -> list[Covered]:
-    """What each agency's data covered on a day, by table and agency.
+    """What each agency's data covered on a day, by table and agency."""
+    until = str(day)
+    return covered(e for e in store.log.entries() if e.time[:10] <= until)
+
+
+def covered(entries: Iterable[Entry]) -> list[Covered]:
+    """What each agency's data cover by a log of receipts, by table and agency.
 
     From the first day sent up to the first that is missing: a period that was not sent ends the coverage, though later
     ones were, for nobody can tell a month without arrests from a month that is missing.
     """
-    until = str(day)
-    entries = [e for e in store.log.entries() if e.time[:10] <= until]
     found = []
     for (agency, table), of in sorted(standing(entries).items(), key=lambda item: item[0][::-1]):
         if not of:
@@ -61,16 +66,16 @@ def reached(sent: Iterable[Period]) -> date:
     return end
 
 
-def coverage_table(store: Store, day: date) -> Any:
+def coverage_table(rows: Iterable[Covered]) -> Any:
     """The same as a pyarrow table with the columns that `data.coverage` of a study expects."""
     import pyarrow as pa
 
-    rows = coverage(store, day)
+    listed = list(rows)
     return pa.table(
         {
-            "table": pa.array([r.table for r in rows], pa.string()),
-            "agency_id": pa.array([r.agency_id for r in rows], pa.string()),
-            "start_date": pa.array([r.start_date for r in rows], pa.date32()),
-            "end_date": pa.array([r.end_date for r in rows], pa.date32()),
+            "table": pa.array([r.table for r in listed], pa.string()),
+            "agency_id": pa.array([r.agency_id for r in listed], pa.string()),
+            "start_date": pa.array([r.start_date for r in listed], pa.date32()),
+            "end_date": pa.array([r.end_date for r in listed], pa.date32()),
         }
     )

@@ -207,6 +207,10 @@ def _flat(value: Any, path: str = "") -> list[tuple[str, str]]:
 def provenance(released: Released) -> str:
     """What the results were made from, so that anyone can check they have the same files."""
     kept = {k: v for k, v in released.provenance.items() if k not in {"times", "run"}}
+    if "store" in kept:  # versions stand for the many files behind them, which the provenance file has
+        read = kept["store"]["snapshot"]
+        versions = {name: f"version {at['version']}" for name, at in read["tables"].items()}
+        kept["store"] = kept["store"] | {"snapshot": read | {"tables": versions}}
     if not kept:
         return paragraphs("No record of the run was released.")
     rows = [[upper_first(plain(k).replace("sha256", "fingerprint (SHA-256)")), _broken(v)] for k, v in _flat(kept)]

@@ -78,7 +78,7 @@ def _of_rules(design: BuiltCohortDesign, tables: Tables) -> Iterator[Asked]:
 def _of_traits(design: BuiltCohortDesign, tables: Tables) -> Iterator[Asked]:
     for name, trait in design.characteristics.items():
         key, kind = f"design.characteristics.{name}", "number" if trait.equals is None else ""
-        roles = {"column": (trait.column, kind), "age_from": (trait.age_from, "date"), "date": (trait.date, "date")}
+        roles = {"column": (trait.column, kind), "age_from": (trait.age_from, "birth"), "date": (trait.date, "date")}
         if trait.table:
             yield from _of(design, tables, trait.table, trait.where, key, **roles)
         else:

@@ -77,7 +77,7 @@ def _values(case: Case, base: str, name: str, looks: list[Look]) -> None:
     source = case.tables[table]
     columns, values = [], []
     for look in looks:
-        value = sql.day(look.column) if look.day else sql.value(source, look.column)
+        value = sql.born(source, look.column) if look.day else sql.value(source, look.column)
         kept = f"CASE WHEN {sql.met(source, look.where)} THEN {value} END" if look.where else value
         columns.append(f"{kept} AS {look.name}")
         values.append(f"CASE WHEN min({look.name}) = max({look.name}) THEN min({look.name}) END AS {look.name}")

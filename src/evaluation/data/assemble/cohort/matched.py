@@ -126,7 +126,7 @@ def ages(case: Case) -> Iterator[Doubt]:
     for name, trait in case.design.characteristics.items():
         if trait.age_from is None or trait.table is None:
             continue
-        rows = case.rows(trait.table, [f"{sql.day(trait.age_from)} AS born"], trait.where)
+        rows = case.rows(trait.table, [f"{sql.born(case.tables[trait.table], trait.age_from)} AS born"], trait.where)
         unborn, old = map(int, sql.rows(
             f"SELECT count(DISTINCT CASE WHEN t.born > c.d THEN c.p END), "
             f"count(DISTINCT CASE WHEN {sql.add_months('t.born', 12 * (OLDEST + 1))} <= c.d THEN c.p END) "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.data.assemble.cohort import lookback
 from evaluation.data.assemble.cohort.case import DEATHS, Case
-from evaluation.data.assemble.cohort.times import whole_months
+from evaluation.data.assemble.cohort.times import birthday, whole_months
 from evaluation.results import Check, FlowStep
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ class Traits:
             self.looks.append(lookback.Look(alias, trait.table, asked, trait.where, day=trait.age_from is not None))
             value = alias
         if trait.age_from:
-            return _age(case, f"CAST({value} AS DATE)")
+            own = trait.table is None and case.tables[case.design.index.table].is_number(asked)
+            return _age(case, birthday(value) if own else f"CAST({value} AS DATE)")
         if trait.equals is None:
             return f"CAST({value} AS DOUBLE)"
         tables = [trait.table] if trait.table else [case.design.index.table, case.design.comparison.table]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from evaluation.data.assemble.cohort.times import birthday
 from evaluation.data.assemble.tables import literal
 from evaluation.data.engine import FLOATS, quoted
 
@@ -85,6 +86,10 @@ class Steps:
     def day(self, column: str, alias: str = "") -> str:
         """SQL of a column as a day."""
         return f"CAST({alias}{self.name(column)} AS DATE)"
+
+    def born(self, source: Source, column: str) -> str:
+        """SQL of a day of birth, also of a year alone."""
+        return birthday(self.name(column)) if source.is_number(column) else self.day(column)
 
     def person(self, source: Source, column: str) -> str:
         """SQL of the person, alike in every table: text, or a whole number where all tables hold such."""

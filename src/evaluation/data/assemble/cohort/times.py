@@ -33,6 +33,11 @@ def before(sql: Steps, day: str, length: Span) -> str:
     return sql.add_months(day, -length.count * MONTHS_IN[length.unit])
 
 
+def birthday(year: str) -> str:
+    """SQL of a day for a year of birth: its middle, so that ages are a year out at most, and right on average."""
+    return f"CAST(concat(CAST(CAST({year} AS INTEGER) AS STRING), '-07-01') AS DATE)"
+
+
 def whole_months(sql: Steps, start: str, day: str) -> str:
     """SQL of the most months that, added to the start, do not go beyond a day."""
     apart = f"(12 * (year({day}) - year({start})) + month({day}) - month({start}))"

@@ -1,0 +1,132 @@
+"""Tables of the store as a study reads them: people of several agencies as one person, and how well that went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evaluation.data.engine import connect, quoted
+from evaluation.data.intake.pseudonyms import MATCH_KEYS
+from evaluation.data.store.commits import AGENCY, PERIOD, SUBMISSION
+from evaluation.data.store.linkage import Pass, link
+from evaluation.data.store.snapshot import scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+    from evaluation.data.store.snapshot import Snapshot
+    from evaluation.data.store.store import Store
+
+PERSONS, PERSON = "persons", "person_id"
+DIVISIONS = {"birth_decade": "Born", "sex": "Sex", "race_ethnicity": "Race and ethnicity"}
+LINKED = "linked"
+
+
+@dataclass(frozen=True)
+class Found:
+    """People of an agency, in a group or (empty) all: how many, how many with a match key, how many found elsewhere."""
+
+    agency: str
+    division: str
+    group: str
+    people: int
+    with_key: int
+    linked: int
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read: the files by table, the agencies in each, and the linkage (none without people)."""
+
+    files: dict[str, Path]
+    agencies: dict[str, list[str]]
+    passes: tuple[Pass, ...] = ()
+    found: tuple[Found, ...] = ()
+
+
+def read(store: Store, snapshot: Snapshot, tables: list[str], folder: Path) -> Read:
+    """Write the tables of a snapshot as Parquet into a folder, as a study reads them.
+
+    Where rows tell of people, `person_id` becomes the same for all who are one person (see `linkage`); tokens and the
+    store's own columns stay behind. Tables without a row are left out.
+
+    Raises
+    ------
+    DataError
+        When a file of the snapshot is gone or was altered.
+    """
+    with connect() as connection:
+        scans = {name: sql for name in tables if (sql := scan(store, snapshot, name)) is not None}
+        columns = {name: _columns(connection, sql) for name, sql in scans.items()}
+        of_people = any(PERSON in c for c in columns.values())
+        people = scan(store, snapshot, PERSONS) if of_people else None
+        passes, found = _linked(connection, people) if people else ((), ())
+        agencies = {name: _agencies(connection, sql) for name, sql in scans.items()}
+        if people and PERSONS not in scans:
+            agencies[PERSONS] = _agencies(connection, people)
+        files = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, sql in scans.items():
+            files[name] = folder / f"{name}.parquet"
+            _write(connection, sql, columns[name], files[name], linked=bool(people))
+    return Read(files, agencies, passes, found)
+
+
+def _columns(connection: DuckDBPyConnection, sql: str) -> list[str]:
+    return [str(row[0]) for row in connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()]
+
+
+def _agencies(connection: DuckDBPyConnection, sql: str) -> list[str]:
+    return [str(r[0]) for r in connection.execute(f"SELECT DISTINCT {AGENCY} FROM {sql} ORDER BY 1").fetchall()]
+
+
+def _write(connection: DuckDBPyConnection, sql: str, columns: list[str], file: Path, *, linked: bool) -> None:
+    kept = [c for c in columns if c not in (AGENCY, PERIOD, SUBMISSION, *MATCH_KEYS)]
+    named = {c: f"t.{quoted(c)}" for c in kept}
+    joined = ""
+    if linked and PERSON in kept:
+        named[PERSON] = f"coalesce(l.linked_id, t.{PERSON}) AS {PERSON}"
+        joined = f" LEFT JOIN {LINKED} AS l ON l.agency_id = t.{AGENCY} AND l.person_id = t.{PERSON}"
+    target = str(file).replace("'", "''")
+    connection.execute(
+        f"COPY (SELECT {', '.join(named.values())} FROM {sql} AS t{joined}) "
+        f"TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+    )
+
+
+def _linked(connection: DuckDBPyConnection, people: str) -> tuple[tuple[Pass, ...], tuple[Found, ...]]:
+    """Make the table `linked` (agency_id, person_id, linked_id); what each pass did, and what was found of whom."""
+    there = _columns(connection, people)
+    keys = ", ".join(k if k in there else f"CAST(NULL AS VARCHAR) AS {k}" for k in MATCH_KEYS)
+    rows = connection.execute(
+        f"SELECT {AGENCY} AS agency_id, {PERSON}, {keys} FROM {people} WHERE {PERSON} IS NOT NULL"
+    ).to_arrow_table()
+    done = link(rows)
+    connection.register("linked_people", done.people)
+    connection.execute(f"CREATE TABLE {LINKED} AS SELECT DISTINCT * FROM linked_people")
+    connection.unregister("linked_people")
+    return done.passes, tuple(_found(connection, people, there))
+
+
+def _found(connection: DuckDBPyConnection, people: str, there: list[str]) -> list[Found]:
+    has_key = " OR ".join(f"{k} IS NOT NULL" for k in MATCH_KEYS if k in there) or "false"
+    born = "(birth_year // 10 * 10)::VARCHAR || 's'" if "birth_year" in there else "NULL"
+    groups = {"birth_decade": born} | {c: f"CAST({c} AS VARCHAR)" if c in there else "NULL" for c in DIVISIONS if c != "birth_decade"}  # noqa: E501
+    connection.execute(
+        f"CREATE TABLE seen AS SELECT p.{AGENCY} AS agency, max(({has_key})::INT) AS with_key, l.linked_id, "
+        + ", ".join(f"min({sql}) AS {name}" for name, sql in groups.items())
+        + f" FROM {people} AS p JOIN {LINKED} AS l ON l.agency_id = p.{AGENCY} AND l.person_id = p.{PERSON} "
+        "GROUP BY p." + AGENCY + ", l.linked_id"
+    )
+    elsewhere = "(SELECT linked_id, count(*) > 1 AS elsewhere FROM seen GROUP BY linked_id)"
+    found: list[Found] = []
+    for division in ("", *DIVISIONS):
+        group = division or "''"
+        rows: list[Any] = connection.execute(
+            f"SELECT agency, {group} AS g, count(*), sum(with_key), sum(elsewhere::INT) FROM seen "
+            f"JOIN {elsewhere} USING (linked_id) WHERE {group} IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        found += [Found(a, division, str(g), int(n), int(k), int(e)) for a, g, n, k, e in rows]
+    return found
