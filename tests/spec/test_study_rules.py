@@ -80,6 +80,8 @@ data: {store: true, tables: [program_episodes, justice_events, deaths], as_of: 2
 design:
   type: cohort
   index: {table: program_episodes, date: entry_date, where: {program: drug_court}, first_per_person: true}
+  comparison: {table: program_episodes, date: entry_date, where: {program: treatment_as_usual}}
+  clean_window: 0 days
   at_risk: {stop_in: custody}
 outcomes:
   - {id: rearrest, kind: recidivism, label: Rearrest, marker: arrest, windows: [6, 12], competing: [death], better: lower}
@@ -94,14 +96,13 @@ def test_one_clear_message(case, tmp_path, capsys):
     expect(case, tmp_path, capsys)
 
 
-def test_a_cohort_from_the_store_is_told_once(tmp_path):
+def test_a_study_of_the_store_is_right_in_itself_and_names_what_is_missing(tmp_path):
     from evaluation.run.plan import check
+    from evaluation.study.load import read
 
     path = tmp_path / "aid.yaml"
     path.write_text(STORE, encoding="utf-8")
-    told = check(path)
-    assert [(p.where, p.key) for p in told] == [(f"{path}:5:8", "data.store")]
-    assert (
-        "studies built from the submitted tables are not available in this version; give ready-made analysis data"
-        in str(told[0])
-    )
+    assert not [p for p in read(path).problems if p.severity == "error"]
+    told = [p for p in check(path) if p.severity == "error"]
+    assert [(p.where, p.key) for p in told] == [(f"{path}:5:15", "data.store")]
+    assert "no store was named" in told[0].what

@@ -37,7 +37,7 @@ def test_a_missing_period_ends_the_coverage(store):
     assert len(coverage(store, date(2026, 2, 28))) == 2  # what the store did not yet have on that day
     send(store, "2025-03")
     assert coverage(store, date(2026, 3, 1))[1].end_date == date(2025, 4, 30)
-    table = coverage_table(store, date(2026, 3, 1))
+    table = coverage_table(coverage(store, date(2026, 3, 1)))
     assert table.column_names == ["table", "agency_id", "start_date", "end_date"]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError
 
 from evaluation import __version__
-from evaluation.cli import assurance, dictionary_commands, intake, operating, prepare, study_runs
+from evaluation.cli import assurance, dictionary_commands, intake, operating, prepare, serving, study_runs, validation
 from evaluation.cli.console import AGENCY, EVALUATOR, OPERATOR, block, print_json, tell
 from evaluation.errors import EvaluationError, Problem, UsageError
 
@@ -42,11 +42,14 @@ IN_ORDER: tuple[Callable[..., int], ...] = (
 OF_AGENCIES: tuple[Callable[..., int], ...] = (
     dictionary_commands.dictionary,
     dictionary_commands.template,
+    validation.validate,
     intake.submit,
     intake.status,
 )
 OF_OPERATORS: tuple[Callable[..., int], ...] = (
     operating.agency,
+    serving.token,
+    serving.serve,
     operating.forget,
     operating.unseal,
 )

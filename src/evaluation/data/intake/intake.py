@@ -179,9 +179,9 @@ class _Way:
             except Unreadable as error:
                 raise _Refused({error.finding.rule: 1}, (error.finding,)) from None
             self.columns[:] = received.headers
+            if no_header := headless(received, self.table):
+                raise _Refused({"no_header": 1}, (no_header,))
             places = matched(received, self.table)[0]
-            if not places:
-                raise _Refused({"no_header": 1}, (_headless(received),))
             relied = self._covered(agreements, _filled(self.table, places, connection))
             return self._judged(received, places, connection, replaces, relied)
 
@@ -219,8 +219,11 @@ class _Way:
         return relied
 
 
-def _headless(received: Received) -> Finding:
-    """Nothing in the first row is the name of a column: it may hold a person's data, and is not shown."""
+def headless(received: Received, table: Table) -> Finding | None:
+    """The finding that nothing in the first row is the name of a column; what it holds may be a person's, and is not
+    shown."""
+    if matched(received, table)[0]:
+        return None
     message = "The first row has none of the names of the table's columns."
     remedy = "Put the names of the columns into the first row; the template has them."
     return Finding(received.path.name, "no_header", "file", "error", message, remedy, received.sheet, 1)

@@ -1,0 +1,129 @@
+"""The page as an application, and the server that runs it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import h11
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse, Response
+from starlette.exceptions import HTTPException
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from evaluation.errors import EvaluationError
+from evaluation.serve.guard import Guard
+from evaluation.serve.refusals import PLAIN, Denied, SignInFirst
+from evaluation.serve.routes import pages
+from evaluation.serve.sending import sending
+from evaluation.serve.site import Site
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fastapi import Request
+    from starlette.types import ASGIApp
+
+    from evaluation.serve.settings import Settings
+
+_LONGEST_HEADERS = 16 * 1024  # bytes
+_KEPT_ALIVE, _GRACE = 5, 10  # seconds
+
+
+def application(site: Site) -> ASGIApp:
+    """The pages of a site, guarded."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        site.close()
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=lifespan)
+    app.state.site = site
+    app.include_router(pages)
+    app.include_router(sending)
+
+    async def sign_in_first(request: Request, _: Exception) -> Response:
+        request.state.what = "denied"
+        ended = "?ended" if site.cookie in request.cookies else ""
+        headers = {"connection": "close"} if request.method == "POST" else None
+        return RedirectResponse(f"/sign-in{ended}", 303, headers)
+
+    async def denied(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Denied)  # noqa: S101 - registered for it alone
+        session = site.sessions.find(request.cookies.get(site.cookie, ""))
+        return site.denied(error, session)
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+        status = error.status_code if error.status_code in PLAIN else 404
+        return await denied(request, Denied(status, *PLAIN[status]))
+
+    async def unreadable(request: Request, _: Exception) -> Response:
+        return await denied(request, Denied(503, *PLAIN[503], wait=60))
+
+    async def failed(request: Request, _: Exception) -> Response:
+        return await denied(request, Denied(500, *PLAIN[500]))
+
+    app.add_exception_handler(Exception, failed)
+    app.add_exception_handler(SignInFirst, sign_in_first)
+    app.add_exception_handler(Denied, denied)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(EvaluationError, unreadable)
+    return Guard(app, site)
+
+
+class Patient(H11Protocol):
+    """HTTP/1.1, but no connection may take forever over the head of a request, or over a body that nobody reads."""
+
+    seconds = 10.0
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A visitor connects."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """A visitor sends something: only a whole head stops the clock."""
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A visitor goes."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE:
+            if self._late is None:
+                self._late = self.loop.call_later(self.seconds, self.transport.abort)
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+def serve(settings: Settings, host: str, port: int, proxy: str) -> None:
+    """Run the page until it is stopped. `proxy`: the address that may tell whom it speaks for, where there is one.
+
+    Raises
+    ------
+    DataError
+        When the log of accesses was altered.
+    """
+    limits = settings.limits
+    protocol = type("Patient", (Patient,), {"seconds": limits.header_seconds})
+    site = Site(settings)
+    config = uvicorn.Config(
+        application(site), host=host, port=port, http=protocol, ws="none", lifespan="on", access_log=False,
+        log_level="warning", server_header=False, limit_concurrency=limits.connections,
+        timeout_keep_alive=_KEPT_ALIVE, timeout_graceful_shutdown=_GRACE,
+        h11_max_incomplete_event_size=_LONGEST_HEADERS, proxy_headers=settings.https, forwarded_allow_ips=proxy,
+    )  # fmt: skip
+    uvicorn.Server(config).run()
