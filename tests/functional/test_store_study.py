@@ -56,7 +56,9 @@ def told(capfd, *tokens):
 
 
 def estimate(folder, analysis, term="risk_difference"):
-    found = [r for r in rows(Path(folder) / "results" / "estimates.csv") if (r["analysis"], r["term"]) == (analysis, term)]
+    found = [
+        r for r in rows(Path(folder) / "results" / "estimates.csv") if (r["analysis"], r["term"]) == (analysis, term)
+    ]
     return found[0]
 
 
@@ -84,10 +86,16 @@ def one_person(base):
 def test_the_unadjusted_difference_is_that_of_the_files_joined_by_hand(county):
     whose = one_person(county)
     day = date.fromisoformat
-    read = lambda agency, table: [r for y in (2021, 2022, 2023, 2024) for r in rows(county / "agencies" / agency / f"{table}-{y}.csv")]  # noqa: E501, E731
+
+    def read(agency, table):
+        folder = county / "agencies" / agency
+        return [r for year in (2021, 2022, 2023, 2024) for r in rows(folder / f"{table}-{year}.csv")]
+
     arrests = {}
     for r in read("city_police", "justice_events"):
-        arrests.setdefault(whose["city_police", r["person_id"]], []).append((day(r["event_date"]), day(r["offence_date"])))
+        arrests.setdefault(whose["city_police", r["person_id"]], []).append(
+            (day(r["event_date"]), day(r["offence_date"]))
+        )
     counted = {"drug_court": [0, 0], "probation": [0, 0]}
     for r in read("program_office", "program_episodes"):
         entry = day(r["entry_date"])

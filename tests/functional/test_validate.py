@@ -14,7 +14,7 @@ BAD = HEADER + (
     "courts,2,P77002,arrest,2024-03-01,2024-12-30,=1+1,new_crime\n"
     ",3,,charge,2024-03-01,,13A,new\n"
 )
-GOOD = "agency_id,person_id,start_date,end_date,custody_type,legal_status,release_reason\njail,P1,2024-03-01,2024-03-04,jail,pretrial,bond\n"  # noqa: E501
+GOOD = "agency_id,person_id,start_date,end_date,custody_type,legal_status,release_reason\njail,P1,2024-03-01,2024-03-04,jail,pretrial,bond\n"
 PLACES = {  # of every error: its row and column
     ("unknown_column", 1, "offense_code"), ("required", 5, "agency_id"), ("required", 5, "person_id"),
     ("codelist", 3, "event_type"), ("type", 2, "event_date"), ("codelist", 5, "reason"),
@@ -57,7 +57,9 @@ def test_a_right_file_and_whose_and_when(tmp_path, capfd):
     path.write_text(GOOD)
     code, out, _ = validate(capfd, path, table="custody_periods")
     assert (code, "1 rows, nothing that must be mended, 0 warnings" in out) == (0, True)
-    code, out, _ = validate(capfd, path, "--agency", "sheriff", "--period", "2024-04", "--json", table="custody_periods")
+    code, out, _ = validate(
+        capfd, path, "--agency", "sheriff", "--period", "2024-04", "--json", table="custody_periods"
+    )
     assert code == 1
     assert {f["rule"] for f in json.loads(out)["findings"]} == {"agency", "in_period"}
 

@@ -39,7 +39,7 @@ def key_in(path: Path | None, store: Path) -> bytes | None:
     return None if path is None else read_key(path, store)
 
 
-def submit(
+def submit(  # noqa: PLR0913 - a command's options
     file: Path,
     /,
     *,

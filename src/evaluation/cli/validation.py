@@ -56,7 +56,8 @@ def validate(
     if not file.is_file():
         raise DataError(Problem(str(file), "", "there is no such file.", "Give the path of the file to check."))
     asked, days = table_called(table), None if period is None else read_period(period)
-    sent = Sent(agency, *((None, None) if days is None else (str(days.start), str(days.end))), now()[:10])
+    start, end = (None, None) if days is None else (str(days.start), str(days.end))
+    sent = Sent(agency, start, end, now()[:10])
     findings: Sequence[Finding]
     left_out: list[str] = []
     n_rows = 0

@@ -169,9 +169,14 @@ def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progres
         released=released.tables,
         full=None if profile == "none" else full,
         provenance=provenance(
-            plan.file.text, () if plan.stored else plan.files, seed=seed, planted=planted, engine=engine,
-            started=started, store=plan.stored.provenance() if plan.stored else None,
-        ),  # fmt: skip
+            plan.file.text,
+            () if plan.stored else plan.files,
+            seed=seed,
+            planted=planted,
+            engine=engine,
+            started=started,
+            store=plan.stored.provenance() if plan.stored else None,
+        ),
     )
     shown = sum(r["status"] == "ok" for r in released.tables["estimates"])
     return RunResult(

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from evaluation.data.store.reading import Found, Read
     from evaluation.data.store.snapshot import Snapshot
     from evaluation.data.store.store import Store
-    from evaluation.dictionary.agreements import Agreement
+    from evaluation.dictionary.agreements import Agreement, Purpose
     from evaluation.results import Row
 
 COVERAGE = "coverage"
-PURPOSE = "evaluation"
+PURPOSE: Purpose = "evaluation"
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,9 @@ def snapshot_of(run: Path) -> Snapshot:
         return Snapshot.from_dict(json.loads(file.read_text(encoding="utf-8"))["store"]["snapshot"])
     except OSError:
         what = "there is no run here."
-        raise DataError(Problem(str(run), "snapshot", what, "Name the folder of a run, such as outputs/STUDY.")) from None
+        raise DataError(
+            Problem(str(run), "snapshot", what, "Name the folder of a run, such as outputs/STUDY.")
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         what = "the run that left this read no store."
         fix = "Name a run of a study with data.store: true."

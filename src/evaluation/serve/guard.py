@@ -16,6 +16,7 @@ from evaluation.serve.refusals import PLAIN, Denied
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from evaluation.serve.audit import What
     from evaluation.serve.site import Site
 
 POLICY = (
@@ -94,7 +95,8 @@ class Guard:
         state = scope["state"]
         route = scope.get("route")
         path = getattr(route, "path", "") if status != 404 else ""
-        what = state["what"] or ("failed" if status >= 500 else "denied" if status >= 400 else "seen")
+        usual: What = "failed" if status == 500 else "denied" if status >= 400 else "seen"
+        what: What = state["what"] or usual
         audit, now = self._site.audit, self._site.settings.now()
         await run_in_threadpool(audit.write, now, what, state["agency"], path, client(scope), status)
 

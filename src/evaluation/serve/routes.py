@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -72,9 +72,9 @@ async def sign_in(request: Request) -> Response:
     site.sessions.end(request.cookies.get(site.cookie, ""))
     cookie = site.sessions.begin(agency.id, token.sha256)
     request.state.what, request.state.agency = "sign_in", agency.id
-    answer = RedirectResponse("/", 303)
-    answer.set_cookie(site.cookie, cookie, path="/", secure=site.settings.https, httponly=True, samesite="strict")
-    return answer
+    there = RedirectResponse("/", 303)
+    there.set_cookie(site.cookie, cookie, path="/", secure=site.settings.https, httponly=True, samesite="strict")
+    return there
 
 
 @pages.post("/sign-out")
@@ -98,7 +98,7 @@ def home(request: Request) -> Response:
     session = site.signed_in(request)
     found = shown.home(site.settings.store, session.agency, today_of(site))
     name = site.agencies()[session.agency].name
-    return site.page("home.html", session, home=found, name=name, titled=shown.titled)
+    return site.page("home.html", session, home=found, agency=name, titled=shown.titled)
 
 
 @pages.get("/templates")
@@ -174,7 +174,7 @@ def findings_csv(request: Request) -> Response:
     return download(request, found_in.as_csv(session.checked.outcome), "text/csv", "findings.csv")
 
 
-def listing(listed: list[found_in.Line]) -> dict[str, object]:
+def listing(listed: list[found_in.Line]) -> dict[str, Any]:
     """What the list of findings is made of."""
     most = found_in.MOST_SHOWN
     linked = {line.anchor for line in listed[:most]}

@@ -23,9 +23,10 @@ from evaluation.serve.site import owned
 from evaluation.serve.uploads import Form, receive_form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from evaluation.dictionary.tables import Table
     from evaluation.serve.sessions import Session
     from evaluation.serve.site import Site
 
@@ -130,7 +131,7 @@ def _wrong(form: Form, allowed: Iterable[str]) -> _Wrong:
 
 
 def _page(
-    site: Site, session: Session, said: dict[str, str], wrong: _Wrong, allowed: dict[str, object] | None = None
+    site: Site, session: Session, said: dict[str, str], wrong: _Wrong, allowed: Mapping[str, Table] | None = None
 ) -> Response:
     tables = allowed if allowed is not None else shown.covered(site.settings.store, session.agency, today_of(site))
     return site.page("send.html", session, 422 if wrong else 200, tables=tables, said=said, wrong=wrong,

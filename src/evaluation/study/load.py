@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from evaluation.study.models import Study
 
 
-
 @dataclass(frozen=True)
 class StudyFile(Document):
     """A valid study file: its text and positions, the study, and warnings about it."""

@@ -78,9 +78,13 @@ class Data(Model):
     @classmethod
     def _from_the_store(cls, values: Any) -> Any:
         """A list of tables, of which the run finds the files, and with them the table of what they cover."""
-        if not isinstance(values, dict) or values.get("store") is not True or not isinstance(values.get("tables"), list):
+        if (
+            not isinstance(values, dict)
+            or values.get("store") is not True
+            or not isinstance(values.get("tables"), list)
+        ):
             return values
-        named = {str(name): [] for name in [*values["tables"], "coverage"]}
+        named: dict[str, list[str]] = {str(name): [] for name in [*values["tables"], "coverage"]}
         return values | {"tables": named, "coverage": {"table": "coverage"}}
 
 

@@ -113,7 +113,9 @@ def _linked(connection: DuckDBPyConnection, people: str) -> tuple[tuple[Pass, ..
 def _found(connection: DuckDBPyConnection, people: str, there: list[str]) -> list[Found]:
     has_key = " OR ".join(f"{k} IS NOT NULL" for k in MATCH_KEYS if k in there) or "false"
     born = "(birth_year // 10 * 10)::VARCHAR || 's'" if "birth_year" in there else "NULL"
-    groups = {"birth_decade": born} | {c: f"CAST({c} AS VARCHAR)" if c in there else "NULL" for c in DIVISIONS if c != "birth_decade"}  # noqa: E501
+    groups = {"birth_decade": born} | {
+        c: f"CAST({c} AS VARCHAR)" if c in there else "NULL" for c in DIVISIONS if c != "birth_decade"
+    }
     connection.execute(
         f"CREATE TABLE seen AS SELECT p.{AGENCY} AS agency, max(({has_key})::INT) AS with_key, l.linked_id, "
         + ", ".join(f"min({sql}) AS {name}" for name, sql in groups.items())

@@ -34,7 +34,11 @@ def section(released: Released) -> str:
     store = released.provenance.get("store", {})
     line = store.get("snapshot", {}).get("line")
     since = store.get("snapshot", {}).get("day")
-    lead = f"The data are those that agencies had submitted by {since} (line {line} of the log of receipts)." if line else ""  # noqa: E501
+    lead = (
+        f"The data are those that agencies had submitted by {since} (line {line} of the log of receipts)."
+        if line
+        else ""
+    )
     parts = [paragraphs(lead, "They were used under these agreements:"), _agreements(agreements)]
     linkage = released.rows("linkage")
     if linkage:
@@ -44,9 +48,15 @@ def section(released: Released) -> str:
 
 def _agreements(rows: list[Row]) -> str:
     cells = [
-        [r["title"], _listed(r["parties"]), _listed(r["tables"]), _laws(r["legal_basis"]), f"{r['starts']} to {r['expires']}"]
+        [
+            r["title"],
+            _listed(r["parties"]),
+            _listed(r["tables"]),
+            _laws(r["legal_basis"]),
+            f"{r['starts']} to {r['expires']}",
+        ]
         for r in rows
-    ]  # fmt: skip
+    ]
     header = ["Agreement", "Agencies", "What was used", "Legal basis", "In force"]
     return Table("agreements", "Agreements relied on", header, "lllll", cells).markdown()
 
@@ -85,7 +95,7 @@ def outdated(released: Released) -> str:
         return NOTHING
     days = sorted({str(r["day"]) for r in released.removed_since})
     text = (
-        f"Since this study was run, records were removed from the store ({', '.join(days)}), because people withdrew or "
-        "because they might be kept no longer. Figures here were computed with them; run the study again."
+        f"Since this study was run, records were removed from the store ({', '.join(days)}), because people withdrew "
+        "or because they might be kept no longer. Figures here were computed with them; run the study again."
     )
     return callout("warning", "Computed before a removal", escape(text))

@@ -90,8 +90,8 @@ class Traits:
             self.looks.append(lookback.Look(alias, trait.table, asked, trait.where, day=trait.age_from is not None))
             value = alias
         if trait.age_from:
-            own = trait.table is None and case.tables[case.design.index.table].is_number(asked)
-            return _age(case, birthday(value) if own else f"CAST({value} AS DATE)")
+            year = trait.table is None and case.tables[case.design.index.table].is_number(asked)
+            return _age(case, birthday(value) if year else f"CAST({value} AS DATE)")
         if trait.equals is None:
             return f"CAST({value} AS DOUBLE)"
         tables = [trait.table] if trait.table else [case.design.index.table, case.design.comparison.table]
