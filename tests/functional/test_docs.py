@@ -3,6 +3,7 @@
 Files that a guide shows are there before: blocks whose first line is a comment with a path; scripts among them are run.
 """
 
+import os
 import re
 import shlex
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from evaluation.cli import call
 
 ROOT = Path(__file__).parents[2]
+SCRIPTS = sorted(p for p in (ROOT / "docs").glob("*.md") if "```bash" in p.read_text("utf-8"))
 GUIDES = sorted(p for p in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")] if "```sh" in p.read_text("utf-8"))
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 FILE = re.compile(r"```(?:yaml|python)\n# (\S+\.(?:yaml|py))\n(.*?)```", re.DOTALL)
@@ -48,3 +50,19 @@ def test_commands_run_as_written(guide, tmp_path, monkeypatch, capsys):
         captured = capsys.readouterr()
         assert code == 0, f"{' '.join(words)}\n{captured.out}\n{captured.err}"
         assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize("guide", SCRIPTS, ids=lambda p: p.name)
+def test_scripts_run_as_written(guide, tmp_path):
+    """Guides whose steps are the shell's too: all blocks in order, in one shell that stops at the first failure."""
+    blocks = re.findall(r"```bash\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
+    source = Path(__file__).parents[2] / "src"
+    tool = tmp_path / "tools" / "evaluation"
+    tool.parent.mkdir()
+    tool.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from evaluation.cli import main; main()" "$@"\n')
+    tool.chmod(0o755)
+    place = {**os.environ, "PATH": f"{tool.parent}:{os.environ['PATH']}", "PYTHONPATH": str(source)}
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", "\n".join(blocks)], cwd=tmp_path, env=place, text=True,
+                          capture_output=True)  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "Traceback" not in done.stderr

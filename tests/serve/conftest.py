@@ -91,6 +91,24 @@ class Browser:
         return self.post("/send", {k: v for k, v in fields.items() if v}, files={"file": (name, content)})
 
 
+    def raw(self, *parts, content=None, **headers):
+        """A form put together by hand."""
+        kind = {"content-type": "multipart/form-data; boundary=XX"}
+        whole = b"".join(parts) + b"--XX--\r\n"
+        return self.client.post("/send", content=whole if content is None else content, headers=kind | headers)
+
+
+def part(name, content, filename=None):
+    """One part of a form."""
+    more = "" if filename is None else f'; filename="{filename}"'
+    return f'--XX\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + content + b"\r\n"
+
+
+def fields(**said):
+    """The parts of fields without a file."""
+    return b"".join(part(name, text.encode()) for name, text in said.items())
+
+
 @pytest.fixture
 def page(tmp_path):
     """Make a page with limits of one's own; a clock that the test moves, where one is given."""

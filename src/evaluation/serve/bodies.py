@@ -90,6 +90,8 @@ async def paced(request: Request, limits: Limits) -> AsyncIterator[bytes]:
 
 async def discard(request: Request, limits: Limits) -> None:
     """Read on for a while without keeping anything: a browser that is still sending would not see the answer."""
+    if getattr(request.state, "whole", False):
+        return
     got = 0
     try:
         async with asyncio.timeout(limits.form_seconds):
@@ -124,4 +126,5 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
         if body := message.get("body", b""):
             yield body
         if not message.get("more_body", False):
+            request.state.whole = True
             return

@@ -73,10 +73,6 @@ async def send(request: Request) -> Response:
             form = await receive_form(request, limits, file, before_file)
             whole(form)
             return await _judged(request, site, session, form, folder, file)
-    except Denied as denied:
-        if denied.status == 413:
-            await discard(request, limits)
-        raise
     except _Unfit as unfit:
         await discard(request, limits)
         request.state.what = "denied"

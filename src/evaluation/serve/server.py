@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from evaluation.errors import EvaluationError
+from evaluation.serve.bodies import discard
 from evaluation.serve.guard import Guard
 from evaluation.serve.refusals import PLAIN, Denied, SignInFirst
 from evaluation.serve.routes import pages
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from evaluation.serve.settings import Settings
 
 _LONGEST_HEADERS = 16 * 1024  # bytes
+_UNHEARD = (400, 408, 429)  # too slow, gone, or too often here
 _KEPT_ALIVE, _GRACE = 5, 10  # seconds
 
 
@@ -47,12 +49,15 @@ def application(site: Site) -> ASGIApp:
 
     async def sign_in_first(request: Request, _: Exception) -> Response:
         request.state.what = "denied"
+        await _heard(request, site)
         ended = "?ended" if site.cookie in request.cookies else ""
         headers = {"connection": "close"} if request.method == "POST" else None
         return RedirectResponse(f"/sign-in{ended}", 303, headers)
 
     async def denied(request: Request, error: Exception) -> Response:
         assert isinstance(error, Denied)  # noqa: S101 - registered for it alone
+        if error.status not in _UNHEARD:
+            await _heard(request, site)
         session = site.sessions.find(request.cookies.get(site.cookie, ""))
         return site.denied(error, session)
 
@@ -73,6 +78,12 @@ def application(site: Site) -> ASGIApp:
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(EvaluationError, unreadable)
     return Guard(app, site)
+
+
+async def _heard(request: Request, site: Site) -> None:
+    """Let a browser finish what it sends, or it would show a broken connection in place of the answer."""
+    if request.method == "POST":
+        await discard(request, site.settings.limits)
 
 
 class Patient(H11Protocol):
