@@ -33,7 +33,7 @@ def test_a_name_is_shown_without_what_misleads():
 
 
 def test_a_file_beyond_the_limit_is_refused_while_it_is_read(page):
-    site = page(file_bytes=100_000)
+    site = page(file_bytes=100_000, form_seconds=0.2)
     browser = Browser(site)
     browser.sign_in(site.tokens["jail"])
     answer = browser.send(b"x" * 300_000)

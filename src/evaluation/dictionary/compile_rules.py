@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evaluation.dictionary.compile_cells import identifier, literal
-from evaluation.dictionary.rules import Agree, Change, Compare, Coverage, NoOverlap, RowRule, Rule, SumEquals
+from evaluation.dictionary.rules import Agree, Change, Compare, Count, Coverage, NoOverlap, RowRule, Rule, SumEquals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def _names(columns: tuple[str, ...], of: str = "") -> str:
 
 
 def key_checks(table: Table, known: Known) -> list[RowsBroken]:
-    """The primary key, unique fields and foreign keys; a foreign key whose table is not known is left out."""
+    """The primary key, unique fields and foreign keys; a foreign key whose table is not known is left out (`unknown`)."""
     found = [_repeated("primary_key", table.primary_key)]
     found += [_repeated("unique", (f.name,)) for f in table.fields if f.constraints.unique]
     for key in table.foreign_keys:
@@ -64,6 +64,12 @@ def key_checks(table: Table, known: Known) -> list[RowsBroken]:
         )
         found.append(RowsBroken("foreign_key", key.fields[-1:], sql, (key.reference.resource,)))
     return found
+
+
+def unknown(table: Table, known: Known) -> list[str]:
+    """Foreign keys that cannot be checked because the table they point to is not known."""
+    away = [key.reference.resource for key in table.foreign_keys]
+    return [f"foreign_key ({name})" for name in away if name != table.name and name not in known.others]
 
 
 def _repeated(rule: str, columns: tuple[str, ...]) -> RowsBroken:
@@ -144,31 +150,44 @@ def _changed(rule: Change, known: Known) -> RowsBroken:
 
 
 def _covered(rule: Coverage, known: Known) -> RowsBroken:
+    """Rows of the first period of a series after one that is missing: of each period, its first row in the file."""
     by, time = _names(rule.by), identifier(rule.time)
     step = {"month": "INTERVAL 1 MONTH", "quarter": "INTERVAL 3 MONTH", "year": "INTERVAL 1 YEAR"}[rule.every]
     start = f"date_trunc('{rule.every}', {time})"
     seen = f"SELECT row, {by}, {start} AS period FROM {TYPED} WHERE {time} IS NOT NULL"
     if known.earlier is not None:
         seen += f" UNION ALL SELECT NULL AS row, {by}, {start} AS period FROM {known.earlier} WHERE {time} IS NOT NULL"
-    steps = f"SELECT row, period, lag(period) OVER (PARTITION BY {by} ORDER BY period, row) AS before FROM ({seen})"
+    once = f"SELECT {by}, period, min(row) AS row FROM ({seen}) GROUP BY ALL"
+    steps = f"SELECT row, period, lag(period) OVER (PARTITION BY {by} ORDER BY period) AS before FROM ({once})"
     return RowsBroken(
         rule.id, rule.columns, f"SELECT row FROM ({steps}) WHERE before + {step} < period AND row IS NOT NULL"
     )
 
 
 def _agreeing(rule: Agree, table: Table, known: Known) -> RowsBroken | None:
+    """The periods of the file in which two counts are apart; what was sent before of the same table counts with it."""
     sides = []
     for count in (rule.left, rule.right):
-        source = TYPED if count.table == table.name else known.others.get(count.table)
-        if source is None:
+        own = count.table == table.name
+        sources = [TYPED, known.earlier] if own else [known.others.get(count.table)]
+        if sources[0] is None:
             return None
-        number = f"sum({identifier(count.value)})" if count.value else "count(*)"
-        first = "min(row)" if source == TYPED else "NULL"
-        where = f"WHERE {count.where}" if count.where else ""
-        sides.append(
-            f"SELECT date_trunc('{rule.per}', {identifier(count.time)}) AS period, {number} AS n, {first} AS row "
-            f"FROM {source} {where} GROUP BY 1"
-        )
+        parts = [_counted(count, rule.per, source) for source in sources if source is not None]
+        sides.append(f"SELECT period, sum(n) AS n, min(row) AS row FROM ({' UNION ALL '.join(parts)}) GROUP BY period")
     apart = f"abs(l.n - r.n) > {rule.tolerance} * greatest(l.n, r.n) AND greatest(l.n, r.n) >= {rule.minimum}"
-    sql = f"SELECT coalesce(l.row, r.row) AS row FROM ({sides[0]}) l JOIN ({sides[1]}) r USING (period) WHERE {apart}"
+    sql = (
+        f"SELECT coalesce(l.row, r.row) AS row FROM ({sides[0]}) l JOIN ({sides[1]}) r USING (period) "
+        f"WHERE coalesce(l.row, r.row) IS NOT NULL AND {apart}"
+    )
     return RowsBroken(rule.id, rule.columns, sql, (rule.left.table, rule.right.table))
+
+
+def _counted(count: Count, per: str, source: str) -> str:
+    number = f"sum({identifier(count.value)})" if count.value else "count(*)"
+    first = "min(row)" if source == TYPED else "CAST(NULL AS BIGINT)"
+    where = f"({count.where}) AND " if count.where else ""
+    time = identifier(count.time)
+    return (
+        f"SELECT date_trunc('{per}', {time}) AS period, {number} AS n, {first} AS row FROM {source} "
+        f"WHERE {where}{time} IS NOT NULL GROUP BY 1"
+    )

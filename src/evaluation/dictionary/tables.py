@@ -39,7 +39,8 @@ class Field(BaseModel):
     `unit` is that of a number; `codelist` names the list its values come from; `includes` and `excludes` say what is
     counted and what is not; `missing_values` are marks of a missing value besides the table's own. Sensitivity:
     `public`; `confidential` about a person or of few; `identifier` who a person is; `part2` that a person has to do
-    with treatment of substance use (42 CFR Part 2).
+    with treatment of substance use (42 CFR Part 2). `may_lie_ahead`: a date may come after the day of sending, such as
+    that of a law not yet in force.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -54,6 +55,7 @@ class Field(BaseModel):
     includes: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     missing_values: tuple[str, ...] = Setting(default=(), alias="missingValues")
+    may_lie_ahead: bool = False
     sensitivity: Sensitivity
     example: str | int | float | bool
 

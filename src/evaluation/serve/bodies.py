@@ -123,8 +123,8 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise Gone
+        request.state.whole = not message.get("more_body", False)
         if body := message.get("body", b""):
             yield body
-        if not message.get("more_body", False):
-            request.state.whole = True
+        if request.state.whole:
             return

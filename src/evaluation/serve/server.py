@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import h11
@@ -137,4 +137,5 @@ def serve(settings: Settings, host: str, port: int, proxy: str) -> None:
         timeout_keep_alive=_KEPT_ALIVE, timeout_graceful_shutdown=_GRACE,
         h11_max_incomplete_event_size=_LONGEST_HEADERS, proxy_headers=settings.https, forwarded_allow_ips=proxy,
     )  # fmt: skip
-    uvicorn.Server(config).run()
+    with suppress(KeyboardInterrupt):  # this is how it is stopped
+        uvicorn.Server(config).run()

@@ -9,7 +9,7 @@ from evaluation.data.intake.headers import matched
 from evaluation.data.intake.received import ROWS
 from evaluation.data.intake.words import KEYS, said
 from evaluation.dictionary.compile_cells import TYPES, CellCheck, Cells, cell_checks, cells, identifier, literal
-from evaluation.dictionary.compile_rules import TYPED, Known, RowsBroken, key_checks, rule_check
+from evaluation.dictionary.compile_rules import TYPED, Known, RowsBroken, key_checks, rule_check, unknown
 from evaluation.dictionary.findings import Finding
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Sent:
 def check(
     received: Received, table: Table, connection: DuckDBPyConnection, known: Known, sent: Sent | None = None
 ) -> tuple[list[Finding], list[str]]:
-    """Every finding, in the order of levels, and the ids of rules that could not be checked for want of a table.
+    """Every finding, in the order of levels, and what could not be checked for want of a table.
 
     Leaves the table `typed` in the connection: `row`, and one column a field of the dictionary, NULL where a cell is
     missing or not of its type.
@@ -51,7 +51,7 @@ def check(
     run = _Run(received, table, connection, places)
     findings += run.schema()
     findings += run.sent(sent or Sent())
-    left_out: list[str] = []
+    left_out = unknown(table, known)
     checks: list[tuple[RowsBroken, FindingLevel, str, str, str]] = [
         (c, "integrity", "error", *KEYS[c.rule]) for c in key_checks(table, known)
     ]
@@ -127,6 +127,8 @@ class _Run:
                 RowsBroken("agency", ("agency_id",), sql), "integrity", "error",
                 f"The row is of another agency than {sent.agency}, which sends it.",
                 f"Write {sent.agency}, or leave the row out.")  # fmt: skip
+        if sent.today is not None:
+            yield from self._ahead(sent.today)
         column = self.table.period
         if column is None or sent.start is None or sent.end is None or column not in self.places:
             return
@@ -139,6 +141,16 @@ class _Run:
             RowsBroken("in_period", (column,), f"SELECT row FROM {TYPED} WHERE NOT ({inside})"), "integrity", "error",
             f"The row does not belong to the period that is sent ({sent.start} up to {sent.end}).",
             "Send it with its own period, or correct the date.")  # fmt: skip
+
+    def _ahead(self, today: str) -> Iterator[Finding]:
+        """Days that have not come yet, where the dictionary does not say that they may be told before."""
+        for field in self.table.fields:
+            if field.type == "date" and field.name in self.places and not field.may_lie_ahead:
+                sql = f"SELECT row FROM {TYPED} WHERE {identifier(field.name)} > DATE {literal(today)}"
+                yield from self.broken(
+                    RowsBroken("future_date", (field.name,), sql), "integrity", "error",
+                    f"This day has not come yet: the file is checked on {today}.",
+                    "Correct the date; leave out what is only planned.")  # fmt: skip
 
     def broken(
         self, check: RowsBroken, level: FindingLevel, severity: str, message: str, remedy: str

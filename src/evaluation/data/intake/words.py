@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ def _required(_text: str, field: Field, _table: Table) -> tuple[str, str]:
 
 
 def _type(text: str, field: Field, table: Table) -> tuple[str, str]:
+    if field.type == "date" and re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        return "There is no such day in the calendar.", "Look the day up, and write it as year-month-day."
     return f"This is not {_A[field.type]}: it holds {told(text, field, table)}.", _WRITE[field.type]
 
 
@@ -40,8 +43,10 @@ def _listed(text: str, field: Field, table: Table) -> tuple[str, str]:
     close = get_close_matches(text.lower().replace(" ", "_"), [v.lower() for v in values], 1, 0.75)
     original = {v.lower(): v for v in values}
     message = f"This is none of the codes of {field.name}: it holds {told(text, field, table)}."
-    if close and field.sensitivity != "identifier":
+    if close and (field.sensitivity == "public" or table.level in ("aggregate", "reference")):
         return message, f"If {original[close[0]]} is meant, write exactly that."
+    if text.lower() in original and field.sensitivity != "identifier":  # without telling which: that is a cell's value
+        return f"{message} A code differs from it in capitals alone.", "Write the code exactly as the list has it."
     shown = ", ".join(values) if len(values) <= 12 else f"the {len(values)} codes that `evaluation dictionary` lists"
     return message, f"Write one of: {shown}."
 
