@@ -87,9 +87,9 @@ class Browser:
 
     def send(self, content, do="send", table="agency_counts", period="2025-11", name="our file.csv", csrf=None, **more):
         content = content.encode() if isinstance(content, str) else content
-        fields = {"csrf": self.csrf() if csrf is None else csrf, "table": table, "period": period, "do": do, **more}
-        return self.post("/send", {k: v for k, v in fields.items() if v}, files={"file": (name, content)})
-
+        said = {"csrf": self.csrf() if csrf is None else csrf, "table": table, "period": period, **more}
+        escaped = name.replace('"', "%22").replace("\n", "%0A").replace("\r", "%0D")
+        return self.raw(fields(**said), part("file", content, escaped), fields(do=do))
 
     def raw(self, *parts, content=None, **headers):
         """A form put together by hand."""

@@ -147,7 +147,9 @@ def fail(to, _job):
 def test_a_check_that_does_not_end_is_ended(tmp_path, monkeypatch, capfd, work, late):
     monkeypatch.setattr("evaluation.serve.checking._work", work)
     settings, _ = made(tmp_path)
-    job = Job(settings.store, settings.keys, "", tmp_path, tmp_path / "x", "jail", "agency_counts", "2025", False, "send")
+    job = Job(
+        settings.store, settings.keys, "", tmp_path, tmp_path / "x", "jail", "agency_counts", "2025", False, "send"
+    )
     checker = Checker(1.0 if late else 30.0)
     began = time.monotonic()
     with pytest.raises(Broken) as broken:

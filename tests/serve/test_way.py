@@ -49,6 +49,20 @@ def test_the_findings_can_be_taken_away_as_a_file(jail):
     assert any(line.startswith("error,H2,2,count,type,1,") for line in lines)
 
 
+def test_the_file_comes_back_marked(jail, site):
+    answer = jail.send(BAD, do="mark")
+    assert answer.headers["content-disposition"] == 'attachment; filename="marked.xlsx"'
+    sheet = openpyxl.load_workbook(io.BytesIO(answer.content)).worksheets[0]
+    assert sheet["H2"].comment is not None
+    assert sheet["H3"].comment is None
+    assert "The file is not in order yet" in jail.get("/findings").text
+    assert jail.send(counts(), do="mark").headers["location"] == "/findings"
+    assert jail.send(b"%PDF-1.7", do="mark").headers["location"] == "/findings"
+    assert "A file that cannot be read cannot be marked." in jail.get("/findings").text
+    assert [a["what"] for a in accesses(site) if a["path"] == "/send"] == ["checked"] * 3
+    assert not site.settings.store.log.entries()
+
+
 def test_a_good_file_gets_a_receipt(jail, site):
     assert jail.send(counts(), do="check").headers["location"] == "/findings"
     assert "No errors were found" in jail.get("/findings").text
@@ -89,7 +103,9 @@ def test_a_form_that_is_wrong_says_so_beside_the_field(jail):
     assert 'id="table-wrong"' in answer.text
     assert 'aria-describedby="table-wrong"' in answer.text
     assert "&#34;march&#34; is no period." in answer.text
-    answer = jail.raw(fields(csrf=jail.csrf(), table="agency_counts", period="2025-11", do="send"), part("file", b"", ""))
+    answer = jail.raw(
+        fields(csrf=jail.csrf(), table="agency_counts", period="2025-11", do="send"), part("file", b"", "")
+    )
     assert "Choose the file to send." in answer.text
 
 

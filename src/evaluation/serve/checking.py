@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from evaluation.errors import Problem
 
 MOST_KEPT = 5000  # findings held for a session
-Do = Literal["check", "send"]
+MARKED = "marked.xlsx"  # where a job that marks leaves the file, in its folder
+Do = Literal["check", "mark", "send"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One file to be checked, or to be stored if nothing is wrong with it. `folder` is private and holds the file."""
+    """One file to be checked, to be given back with its cells marked, or to be stored if nothing is wrong with it.
+
+    `folder` is private and holds the file.
+    """
 
     store: Store
     keys: Keys
@@ -47,7 +51,8 @@ class Outcome:
     """What became of a file, without anything that a finding must not show.
 
     `letters` gives the spreadsheet's letter of each column that a finding names; `errors` and `warnings` count cells,
-    those of findings beyond the first 5,000 too. `receipt` is the number of the receipt.
+    those of findings beyond the first 5,000 too. `receipt` is the number of the receipt, `unmarked` the reason why no
+    marked copy could be made.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -58,6 +63,7 @@ class Outcome:
     problems: tuple[Problem, ...] = ()
     receipt: int | None = None
     identical: bool = False
+    unmarked: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,28 @@ def worked(job: Job) -> Outcome:
                      nothing=job.nothing)  # fmt: skip
     except EvaluationError as error:
         return Outcome(problems=tuple(_told(p) for p in error.problems))
-    return _outcome(answer)
+    found = _outcome(answer)
+    return found if job.do != "mark" or not answer.findings else replace(found, unmarked=_mark(job, answer))
+
+
+def _mark(job: Job, answer: Answer) -> str:
+    """Leave a marked copy in the job's folder, or say why there is none."""
+    from evaluation.data.intake.intake import scratch
+    from evaluation.data.intake.kinds import Unreadable
+    from evaluation.data.intake.marked import marked
+    from evaluation.data.intake.received import receive, scratch_connection
+    from evaluation.errors import DataError
+
+    with scratch() as folder, scratch_connection(folder) as connection:
+        try:
+            received = receive(job.file, job.table, connection, folder, nothing=job.nothing)
+            content = marked(received, connection, answer.findings)
+        except Unreadable:
+            return "A file that cannot be read cannot be marked."
+        except DataError as error:
+            return " ".join(p.what[:1].upper() + p.what[1:] for p in error.problems)
+    (job.folder / MARKED).write_bytes(content)
+    return ""
 
 
 def _outcome(answer: Answer) -> Outcome:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pages = APIRouter(default_response_class=HTMLResponse)
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
-_STYLE = (PAGES / "page.css").read_bytes()
+_STYLE, _ICON = (PAGES / "page.css").read_bytes(), (PAGES / "icon.svg").read_bytes()
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -41,6 +41,12 @@ def today_of(site: Site) -> date:
 def style() -> Response:
     """How the pages look."""
     return Response(_STYLE, media_type="text/css")
+
+
+@pages.get("/icon.svg")
+def icon() -> Response:
+    """What stands before the title in the browser."""
+    return Response(_ICON, media_type="image/svg+xml")
 
 
 @pages.get("/sign-in")
@@ -185,4 +191,9 @@ def listing(listed: list[found_in.Line]) -> dict[str, Any]:
 def download(request: Request, content: bytes, media: str, name: str) -> Response:
     """A file to be saved; its name is one of ours."""
     request.state.what = "downloaded"
-    return Response(content, media_type=media, headers={"content-disposition": f'attachment; filename="{name}"'})
+    return Response(content, media_type=media, headers=attached(name))
+
+
+def attached(name: str) -> dict[str, str]:
+    """The header that has a browser save what it gets."""
+    return {"content-disposition": f'attachment; filename="{name}"'}

@@ -6,7 +6,7 @@ twice: so no file with names in it ever waits on the server for somebody to come
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -16,9 +16,9 @@ from evaluation.data.store.periods import period as read_period
 from evaluation.errors import UsageError
 from evaluation.serve import shown
 from evaluation.serve.bodies import Gone, discard
-from evaluation.serve.checking import Broken, Checked, Job
+from evaluation.serve.checking import MARKED, Broken, Checked, Job
 from evaluation.serve.refusals import Denied
-from evaluation.serve.routes import site_of, today_of
+from evaluation.serve.routes import XLSX, attached, site_of, today_of
 from evaluation.serve.site import owned
 from evaluation.serve.uploads import Form, receive_form
 
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evaluation.dictionary.tables import Table
+    from evaluation.serve.checking import Do
     from evaluation.serve.sessions import Session
     from evaluation.serve.site import Site
 
 sending = APIRouter(default_response_class=HTMLResponse)
+_DO: dict[str, Do] = {"check": "check", "mark": "mark", "send": "send"}
 _Wrong = dict[str, str]  # what is wrong, by field of the form
 
 
@@ -66,6 +68,8 @@ async def send(request: Request) -> Response:
         before_file(form)
         if not form.name and not form.size:
             raise _Unfit(form, {"file": "Choose the file to send."})
+        if form.fields.get("do") not in _DO:  # a browser sends it after the file
+            raise _Unfit(form, {"file": "Use one of the buttons below."})
 
     try:
         with site.place(session) as folder:
@@ -85,7 +89,7 @@ async def _judged(
     request: Request, site: Site, session: Session, form: Form, folder: Path, file: Path
 ) -> Response:  # fmt: skip
     settings, said = site.settings, form.fields
-    do: Literal["check", "send"] = "send" if said.get("do") == "send" else "check"
+    do = _DO[said["do"]]
     now = settings.now()
     job = Job(settings.store, settings.keys, now, folder, file, session.agency, said["table"], said["period"],
               "nothing" in said, do)  # fmt: skip
@@ -94,8 +98,11 @@ async def _judged(
     except Broken as broken:
         raise _unended(late=broken.late, do=do) from None
     session.checked = Checked(do, job.table, job.period, form.name, now, outcome)
-    if do == "check":
+    if do != "send":
         request.state.what = "checked"
+        if (folder / MARKED).is_file():
+            content = await run_in_threadpool((folder / MARKED).read_bytes)
+            return Response(content, media_type=XLSX, headers=attached(MARKED))
         return RedirectResponse("/findings", 303)
     if outcome.receipt is None:
         request.state.what = "refused"
@@ -121,8 +128,6 @@ def _wrong(form: Form, allowed: Iterable[str]) -> _Wrong:
         form.fields["period"] = read_period(form.fields.get("period", "")).name
     except UsageError as error:
         found["period"] = " ".join(f"{p.what} {p.fix}" for p in error.problems)
-    if form.fields.get("do") not in ("check", "send"):
-        found["file"] = "Use one of the two buttons."
     return found
 
 

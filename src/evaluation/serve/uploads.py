@@ -10,6 +10,10 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
+
 from evaluation.serve.bodies import Gone, paced, too_long
 from evaluation.serve.refusals import Denied
 
@@ -69,8 +73,6 @@ class _Parts:
         self._value.clear()
 
     def headers_finished(self) -> None:
-        from python_multipart.multipart import parse_options_header
-
         kind, options = parse_options_header(self._said)
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
         if kind != b"form-data" or self._name not in FIELDS | {FILE} or self._name in self._seen:
@@ -112,9 +114,6 @@ async def receive_form(
     Gone
         When the visitor goes away.
     """
-    from python_multipart.exceptions import MultipartParseError
-    from python_multipart.multipart import MultipartParser, parse_options_header
-
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not 0 < len(options.get(b"boundary", b"")) <= 200:
         raise Denied(415, "This is no form of this page.", "Go back to the first page.", closing=True)
@@ -144,8 +143,6 @@ async def receive_form(
 
 
 async def _written(file: FileIO, parts: _Parts, limits: Limits) -> None:
-    from starlette.concurrency import run_in_threadpool
-
     content = bytes(parts.pending)
     parts.pending.clear()
     parts.form.size += len(content)
