@@ -18,10 +18,12 @@ def test_nobody_sees_anything_before_signing_in(site):
 def test_the_first_page_tells_what_is_due_late_and_ending(jail):
     text = jail.get("/").text
     assert "County jail &amp; &lt;detention&gt;" in text
-    assert "<td>2026-01</td><td>2026-02-15</td>" in text
-    assert re.search(r"<td>2025-10</td><td>2025-11-15</td>\s*<td><span class=\"state late\">late", text)
+    assert '<td class="day">2026-01</td><td class="day">2026-02-15</td>' in text
+    assert re.search(
+        r"<td class=\"day\">2025-10</td><td class=\"day\">2025-11-15</td>\s*<td><span class=\"state late\">late", text
+    )
     assert "county: ends on 2026-04-01, in 59 days." in text
-    assert "0.0 % of the periods that were due have come." in text
+    assert "None of the periods that were due have come." in text
 
 
 def test_a_bad_file_is_told_cell_by_cell_and_nothing_is_stored(jail, site):

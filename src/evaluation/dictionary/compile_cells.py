@@ -43,6 +43,9 @@ class CellCheck:
     broken: str
 
 
+MOST_LETTERS = 10_000  # in one cell: a text beyond all measure is a file gone wrong
+
+
 def literal(text: str) -> str:
     """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
@@ -103,9 +106,16 @@ def cell_checks(found: Cells) -> list[CellCheck]:
         checks.append(("maximum", f"{typed} > {_limit(field, limits.maximum)}"))
     if limits.min_length is not None:
         checks.append(("min_length", f"length({given}) < {limits.min_length}"))
-    if limits.max_length is not None:
-        checks.append(("max_length", f"length({given}) > {limits.max_length}"))
+    if (most := longest(field)) is not None:
+        checks.append(("max_length", f"length({given}) > {most}"))
     return [CellCheck(field, rule, broken) for rule, broken in checks]
+
+
+def longest(field: Field) -> int | None:
+    """The most letters that a cell may have; also where the dictionary names no limit, if any text may stand there."""
+    if field.constraints.max_length is None and field.type == "string" and not allowed(field):
+        return MOST_LETTERS
+    return field.constraints.max_length
 
 
 def _limit(field: Field, value: float | str) -> str:

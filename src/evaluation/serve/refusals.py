@@ -20,7 +20,7 @@ class SignInFirst(Exception):  # noqa: N818 - an answer to the visitor, not an e
 
 # What the framework itself refuses, by status.
 PLAIN: dict[int, tuple[str, str]] = {
-    404: ("There is nothing here.", "Go back to the first page, and follow the links from there."),
+    404: ("This page does not exist, or is not yours.", "Go back to the first page, and follow the links from there."),
     405: ("This address does not take what was sent to it.", "Go back to the first page."),
     500: ("The page could not be made.", "Nothing was lost. Try again; if it fails again, tell the store's operator."),
     503: ("The store cannot be read or written now.", "Try again later; if it fails again, tell the store's operator."),

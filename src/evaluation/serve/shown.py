@@ -50,7 +50,8 @@ def _quality(q: Quality) -> list[str]:
     def said(share: float | None, whole: str, part: str) -> list[str]:
         if share is None:
             return []
-        return [whole if share == 1 else part.format(f"{int(share * 1000) / 10:.1f} %")]
+        cut = "None" if share == 0 else f"{int(share * 1000) / 10:.1f} %"  # only what is whole is told as whole
+        return [whole if share == 1 else part.format(cut)]
 
     return [
         *said(q.completeness, "Every period that was due has come.", "{} of the periods that were due have come."),

@@ -66,7 +66,7 @@ class Site:
 
     def denied(self, denied: Denied, session: Session | None = None) -> HTMLResponse:
         """The page that says what was not done, and what to do."""
-        answer = self.page("error.html", session, denied.status, what=denied.what, fix=denied.fix)
+        answer = self.page("error.html", session, denied.status, shown=denied)
         if denied.wait:
             answer.headers["retry-after"] = str(denied.wait)
         if denied.closing:

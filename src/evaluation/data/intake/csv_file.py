@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from evaluation.data.intake.kinds import unreadable
 from evaluation.data.intake.received import ROWS, Received
 from evaluation.data.intake.text import Text, as_text
+from evaluation.dictionary.compile_cells import MOST_LETTERS
 from evaluation.dictionary.findings import Finding
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MOST_COLUMNS = 500
-MOST_LETTERS = 10_000  # in one cell
 MOST_SAID = 100  # rows named of one kind of mistake
 _BATCH = 50_000
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from evaluation.data.intake.shapes import told
-from evaluation.dictionary.compile_cells import allowed
+from evaluation.dictionary.compile_cells import allowed, longest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,8 +66,8 @@ def _range(word: str, end: str) -> Callable[[str, Field, Table], tuple[str, str]
 
 def _length(word: str, end: str) -> Callable[[str, Field, Table], tuple[str, str]]:
     def found(_text: str, field: Field, _table: Table) -> tuple[str, str]:
-        limit = getattr(field.constraints, end)
-        return f"{field.title} has {word} than {limit} characters.", f"Write it as in this example: {field.example}."
+        limit = longest(field) if end == "max_length" else field.constraints.min_length
+        return f"{field.title} has {word} than {limit:,} characters.", f"Write it as in this example: {field.example}."
 
     return found
 

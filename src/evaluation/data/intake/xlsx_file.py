@@ -6,9 +6,10 @@ import datetime as dt
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from evaluation.data.intake.csv_file import MOST_COLUMNS, MOST_LETTERS
+from evaluation.data.intake.csv_file import MOST_COLUMNS
 from evaluation.data.intake.kinds import unreadable
 from evaluation.data.intake.received import ROWS, Received
+from evaluation.dictionary.compile_cells import MOST_LETTERS
 from evaluation.dictionary.findings import Finding
 
 if TYPE_CHECKING:
