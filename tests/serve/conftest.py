@@ -67,6 +67,15 @@ def made(base, **limits):
     return settings, tokens
 
 
+class Clock:
+    """Seconds that a test moves on."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
 class Browser:
     """What a browser does: keeps the cookie, says where a form was sent from, puts the hidden field into it."""
 

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def running(base, **limits):
+def running(base, *, https=False, **limits):
     """Start a page over a new store in `base`; its port and its tokens."""
     base.mkdir(exist_ok=True)
     with socket.socket() as free:
@@ -22,7 +23,7 @@ def running(base, **limits):
         port = free.getsockname()[1]
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.serve.running", str(base), str(port), json.dumps(limits)], cwd=ROOT,
+        [sys.executable, "-m", "tests.serve.running", str(base), str(port), json.dumps([https, limits])], cwd=ROOT,
         env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(base)}, stderr=(base / "stderr").open("wb"),
     )  # fmt: skip
     try:
@@ -43,8 +44,9 @@ def _main():
     from evaluation.serve.server import serve
     from tests.serve.conftest import made
 
-    base, port, limits = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+    base, port, (https, limits) = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     settings, tokens = made(base, **limits)
+    settings = replace(settings, https=https)
     (base / "tokens.json").write_text(json.dumps(tokens))
     serve(settings, "127.0.0.1", port, "127.0.0.1")
 

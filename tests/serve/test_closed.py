@@ -6,19 +6,11 @@ import pytest
 
 from evaluation.serve.audit import broken
 from evaluation.serve.guard import POLICY
-from evaluation.serve.tokens import issue, revoke
 from tests import stores
-from tests.serve.conftest import DAY, HERE, Browser, accesses, counts, fields, part
+from tests.serve.conftest import HERE, Browser, Clock, accesses, counts, fields, part
 
 PATHS = ("/", "/send", "/templates", "/templates/agency_counts.csv", "/templates/agency_counts.xlsx", "/history",
          "/receipts/2", "/findings", "/findings.csv", "/sign-in", "/page.css", "/icon.svg", "/nowhere", "/receipts/none")  # fmt: skip
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 def test_no_agency_sees_what_another_sent(jail, court, site):
@@ -91,108 +83,6 @@ def test_another_name_does_not_lead_here(site):
         assert browser.get("/sign-in", headers={"host": name}).status_code == 200
 
 
-def test_a_cookie_is_worth_nothing_after_signing_out(jail, site):
-    cookie = jail.client.cookies["session"]
-    assert jail.post("/sign-out", {"csrf": jail.csrf()}).status_code == 303
-    assert "session" not in jail.client.cookies
-    jail.client.cookies.set("session", cookie)
-    answer = jail.get("/")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?ended")
-    assert jail.raw(fields(csrf="x")).status_code == 303
-
-
-def test_signing_in_gives_a_new_session_and_ends_the_old(jail, site):
-    old = jail.client.cookies["session"]
-    jail.sign_in(site.tokens["court"])
-    assert jail.client.cookies["session"] != old
-    other = Browser(site)
-    other.client.cookies.set("session", old)
-    assert other.get("/").status_code == 303
-
-
-def test_a_cookie_of_ones_own_making_is_not_taken(site):
-    browser = Browser(site)
-    browser.client.cookies.set("session", "a" * 43)
-    assert browser.get("/").status_code == 303
-    given = browser.sign_in(site.tokens["jail"]).cookies["session"]
-    assert given != "a" * 43
-
-
-def test_sessions_end_by_themselves(page):
-    clock = Clock()
-    site = page(clock)
-    browser = Browser(site)
-    browser.sign_in(site.tokens["jail"])
-    clock.now += 29 * 60
-    assert browser.get("/").status_code == 200
-    clock.now += 31 * 60
-    assert browser.get("/").status_code == 303
-    browser.sign_in(site.tokens["jail"])
-    for _ in range(19):
-        clock.now += 25 * 60
-        assert browser.get("/").status_code == 200
-    clock.now += 25 * 60
-    assert browser.get("/").status_code == 303
-
-
-def test_there_are_only_so_many_sessions(page):
-    site = page(sessions=2)
-    browsers = [Browser(site) for _ in range(3)]
-    for browser in browsers:
-        browser.sign_in(site.tokens["jail"])
-    assert [b.get("/history").status_code for b in browsers] == [303, 200, 200]
-
-
-def test_a_token_taken_back_or_expired_signs_out(jail, site):
-    store = site.settings.store
-    assert jail.get("/history").status_code == 200
-    revoke(store, "jail", site.agencies()["jail"].tokens[0].name)
-    assert jail.get("/history").status_code == 303
-    assert jail.sign_in(site.tokens["jail"]).status_code == 403
-    text, token = issue(store, "jail", DAY, 1)
-    assert jail.sign_in(text).status_code == 303
-    object.__setattr__(site.settings, "now", lambda: f"{token.expires}T23:59:59Z")
-    assert jail.get("/history").status_code == 200
-    object.__setattr__(site.settings, "now", lambda: "2026-02-03T00:00:00Z")
-    assert jail.get("/history").status_code == 303
-    assert jail.sign_in(text).status_code == 403
-
-
-def test_guessing_is_stopped(page):
-    clock = Clock()
-    site = page(clock)
-    browser = Browser(site)
-    for _ in range(5):
-        assert browser.sign_in("guess").status_code == 403
-    answer = browser.sign_in(site.tokens["jail"])
-    assert answer.status_code == 429
-    assert 890 <= int(answer.headers["retry-after"]) <= 901
-    assert "Try again in 1" in answer.text
-    clock.now += 901
-    assert browser.sign_in(site.tokens["jail"]).status_code == 303
-
-
-def test_guessing_from_many_places_is_stopped_and_takes_no_memory(page):
-    clock = Clock()
-    site = page(clock, wrong_by_all=50)
-    for n in range(500):
-        if not site.wrong.wait(f"10.0.{n // 250}.{n % 250}"):
-            site.wrong.count(f"10.0.{n // 250}.{n % 250}")
-    assert site.wrong.wait("192.0.2.1") > 0
-    assert len(site.wrong._tries) == 50
-    clock.now += 901
-    assert site.wrong.wait("192.0.2.1") == 0
-
-
-def test_a_household_of_addresses_is_one(page):
-    site = page()
-    for n in range(5):
-        site.wrong.count(f"2001:db8:0:1::{n}")
-    assert site.wrong.wait("2001:db8:0:1:ffff::1") > 0
-    assert site.wrong.wait("2001:db8:0:2::1") == 0
-    assert site.wrong.wait("::ffff:192.0.2.1") == 0
-
-
 def test_a_flood_is_stopped_and_logged_once(page):
     clock = Clock()
     site = page(clock, requests_a_minute=5)
@@ -202,6 +92,20 @@ def test_a_flood_is_stopped_and_logged_once(page):
     assert [a["status"] for a in accesses(site)] == [200] * 5 + [429]
     clock.now += 60
     assert browser.get("/sign-in").status_code == 200
+
+
+def test_too_many_at_once_are_told_to_come_later(page):
+    site = page(at_once=3, at_once_by_address=2)
+    browser = Browser(site)
+    with site.at_once.one("testclient"):
+        assert browser.get("/sign-in").status_code == 200
+        with site.at_once.one("testclient"):
+            answer = browser.get("/sign-in")
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    with site.at_once.one("192.0.2.1"), site.at_once.one("192.0.2.2"), site.at_once.one("192.0.2.3"):
+        assert browser.get("/sign-in").status_code == 503
+    assert browser.get("/sign-in").status_code == 200
+    assert site.at_once._counts == {}
 
 
 def test_every_answer_has_the_headers(jail, site):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evaluation.dictionary.findings import Finding
     from evaluation.errors import Problem
 
-MOST_KEPT = 5000  # findings held for a session
+MOST_KEPT = 2000  # findings held for a session
 MARKED = "marked.xlsx"  # where a job that marks leaves the file, in its folder
 Do = Literal["check", "mark", "send"]
 
@@ -51,7 +51,7 @@ class Outcome:
     """What became of a file, without anything that a finding must not show.
 
     `letters` gives the spreadsheet's letter of each column that a finding names; `errors` and `warnings` count cells,
-    those of findings beyond the first 5,000 too. `receipt` is the number of the receipt, `unmarked` the reason why no
+    those of findings beyond the first 2,000 too. `receipt` is the number of the receipt, `unmarked` the reason why no
     marked copy could be made.
     """
 

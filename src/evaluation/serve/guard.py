@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from evaluation.serve.refusals import PLAIN, Denied
+from evaluation.serve.refusals import PLAIN, Denied, too_busy
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -53,11 +53,13 @@ class Guard:
             return
         scope["state"] = {"agency": None, "what": None}
         answer = _Answer(self, scope, send)
+        visitor = client(scope)
+        over = self._site.requests.over(visitor)
+        answer.logged = over > 1  # one line a minute, or the flood would fill the disk
         try:
-            over = self._site.requests.over(client(scope))
-            answer.logged = over > 1  # one line a minute, or the flood would fill the disk
-            self._allowed(scope, over)
-            await self._app(scope, receive, answer.send)
+            with self._site.at_once.one(visitor) as room:
+                self._allowed(scope, over, room=room)
+                await self._app(scope, receive, answer.send)
         except Denied as denied:
             await self._site.denied(denied)(scope, receive, answer.send)
         except Exception as error:  # noqa: BLE001 - its words and traceback could hold a cell: its kind alone is told
@@ -66,10 +68,12 @@ class Guard:
                 failed = self._site.denied(Denied(500, *PLAIN[500], closing=True))
                 await failed(scope, receive, answer.send)
 
-    def _allowed(self, scope: Scope, over: int) -> None:
+    def _allowed(self, scope: Scope, over: int, *, room: bool) -> None:
         """Raises Denied for a request too many, by another name, in clear, or sent by another site's page."""
         if over:
             raise Denied(429, "Too many requests came from your network.", "Wait a minute.", wait=60, closing=True)
+        if not room:
+            raise too_busy(5, "Too many requests are being answered.")
         request = Request(scope)
         settings = self._site.settings
         host = request.headers.get("host", "")

@@ -1,13 +1,14 @@
-"""How often one address may try: wrong tokens, and requests of any kind. Both remember a bounded number of things."""
+"""How often one address may try: wrong tokens, and requests of any kind. All remember a bounded number of things."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections import deque
+from collections import Counter, deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from evaluation.serve.settings import Limits
 
@@ -50,6 +51,26 @@ class WrongTokens:
     def count(self, address: str) -> None:
         """One more wrong token."""
         self._tries.append((self._clock(), network(address)))
+
+
+class AtOnce:
+    """Requests that are being answered at this moment, of each address and of all."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most, self._by_address = limits.at_once, limits.at_once_by_address
+        self._counts = Counter[str]()
+
+    @contextmanager
+    def one(self, address: str) -> Iterator[bool]:
+        """One more while this lasts: whether there is room for it."""
+        who = network(address)
+        self._counts[who] += 1
+        try:
+            yield self._counts[who] <= self._by_address and self._counts.total() <= self._most
+        finally:
+            self._counts[who] -= 1
+            if not self._counts[who]:
+                del self._counts[who]
 
 
 class Requests:

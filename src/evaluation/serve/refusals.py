@@ -34,7 +34,7 @@ def missing() -> Denied:
 
 def too_busy(wait: int, what: str = "Other files are being checked.") -> Denied:
     """No place is free at the moment."""
-    return Denied(503, what, f"Send it again in {wait} seconds.", wait=wait, closing=True)
+    return Denied(503, what, f"Try again in {wait} seconds.", wait=wait, closing=True)
 
 
 def forged() -> Denied:

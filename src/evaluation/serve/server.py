@@ -89,12 +89,18 @@ async def _heard(request: Request, site: Site) -> None:
 class Patient(H11Protocol):
     """HTTP/1.1, but no connection may take forever over the head of a request, or over a body that nobody reads."""
 
-    seconds = 10.0
+    seconds, most, most_by_address = 10.0, 256, 32
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A visitor connects."""
         super().connection_made(transport)
+        hosts = [(getattr(c, "client", None) or ("",))[0] for c in self.connections]
+        own = hosts.count(self.client[0] if self.client else "")
+        if len(self.connections) > self.most or own > self.most_by_address:
+            self.connections.discard(self)
+            transport.abort()
+            return
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -106,6 +112,11 @@ class Patient(H11Protocol):
         """A visitor goes."""
         self._stop()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """No answer to what is no HTTP."""
+        del msg
+        self.transport.close()
 
     def _watch(self) -> None:
         if self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE:
@@ -129,12 +140,13 @@ def serve(settings: Settings, host: str, port: int, proxy: str) -> None:
         When the log of accesses was altered.
     """
     limits = settings.limits
-    protocol = type("Patient", (Patient,), {"seconds": limits.header_seconds})
+    by_address = limits.connections if settings.https else limits.connections_by_address  # all are the proxy's then
+    said = {"seconds": limits.header_seconds, "most": limits.connections, "most_by_address": by_address}
+    protocol = type("Patient", (Patient,), said)
     site = Site(settings)
     config = uvicorn.Config(
         application(site), host=host, port=port, http=protocol, ws="none", lifespan="on", access_log=False,
-        log_level="warning", server_header=False, limit_concurrency=limits.connections,
-        timeout_keep_alive=_KEPT_ALIVE, timeout_graceful_shutdown=_GRACE,
+        log_level="warning", server_header=False, timeout_keep_alive=_KEPT_ALIVE, timeout_graceful_shutdown=_GRACE,
         h11_max_incomplete_event_size=_LONGEST_HEADERS, proxy_headers=settings.https, forwarded_allow_ips=proxy,
     )  # fmt: skip
     with suppress(KeyboardInterrupt):  # this is how it is stopped

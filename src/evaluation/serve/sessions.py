@@ -47,8 +47,9 @@ class Sessions:
         with self._lock:
             for key in [k for k, s in self._open.items() if self._over(s, now)]:
                 del self._open[key]
-            while len(self._open) >= self._limits.sessions:
-                del self._open[min(self._open, key=lambda k: self._open[k].seen)]
+            own = [k for k, s in self._open.items() if s.agency == agency]
+            if len(own) >= self._limits.sessions_by_agency or len(self._open) >= self._limits.sessions:
+                del self._open[min(own or self._open, key=lambda k: self._open[k].seen)]
             self._open[_key(cookie)] = Session(agency, token, now, now)
         return cookie
 

@@ -20,7 +20,8 @@ class Limits:
     A file of `file_bytes` is to come within `upload_seconds`, never silent for more than `silence_seconds`, and after
     `grace_seconds` at `bytes_a_second` or more on the average. `checks` files are checked at once, each for
     `check_seconds` at most. `wrong_by_address` tokens that are wrong within `window_seconds` close the sign-in to an
-    address, `wrong_by_all` to everybody.
+    address, `wrong_by_all` to everybody. Requests beyond `at_once` are told to come later; connections beyond
+    `connections` are closed without a word.
     """
 
     file_bytes: int = 200 * 1024 * 1024
@@ -36,11 +37,15 @@ class Limits:
     idle_seconds: float = 30 * 60.0
     session_seconds: float = 8 * 3600.0
     sessions: int = 1000
+    sessions_by_agency: int = 20
     wrong_by_address: int = 5
     wrong_by_all: int = 100
     window_seconds: float = 15 * 60.0
     requests_a_minute: int = 240
-    connections: int = 64
+    at_once: int = 32
+    at_once_by_address: int = 8
+    connections: int = 256
+    connections_by_address: int = 32
 
 
 @dataclass(frozen=True)

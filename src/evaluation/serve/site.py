@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from evaluation.data.store.agencies import read_agencies
 from evaluation.serve.audit import NAME, Audit
 from evaluation.serve.checking import Checker
-from evaluation.serve.rates import Requests, WrongTokens
+from evaluation.serve.rates import AtOnce, Requests, WrongTokens
 from evaluation.serve.refusals import Denied, SignInFirst, forged, too_busy
 from evaluation.serve.sessions import Session, Sessions
 
@@ -43,6 +43,7 @@ class Site:
         self.sessions = Sessions(settings.limits, clock)
         self.wrong = WrongTokens(settings.limits, clock)
         self.requests = Requests(settings.limits, clock)
+        self.at_once = AtOnce(settings.limits)
         self.checker = Checker(settings.limits.check_seconds)
         self.audit = Audit(settings.store.folder / NAME)
         self.folder, self._lock = _private_folder()
