@@ -70,7 +70,9 @@ def state(tmp_path, monkeypatch):
     (tmp_path / "agreement.yaml").write_text(AGREEMENT)
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "task_forces.yaml").write_text(STUDY)
-    assert call(["agency", "state_health", "--name", "State", "--project", "state", "--agreement", "agreement.yaml"]) == 0
+    assert (
+        call(["agency", "state_health", "--name", "State", "--project", "state", "--agreement", "agreement.yaml"]) == 0
+    )
     for year, months in ((2021, range(7, 13)), (2022, range(1, 13)), (2023, range(1, 13))):
         rows = []
         for i, area in enumerate(AREAS):
@@ -78,7 +80,9 @@ def state(tmp_path, monkeypatch):
                 t = 12 * (year - 2021) + month
                 on = area in ADOPTED and date(year, month, 1) >= ADOPTED[area]
                 value = 60 + 2 * i + t % 5 + (i * t) % 3 + EFFECT * on
-                rows.append(["state_health", area, f"{year}-{month:02d}-01", "arrests", "none", "all", "agency", value, "false"])
+                rows.append(
+                    ["state_health", area, f"{year}-{month:02d}-01", "arrests", "none", "all", "agency", value, "false"]
+                )
         written(tmp_path / f"{year}.csv", HEADER, rows)
         assert call(["submit", f"{year}.csv", "--table", "agency_counts", "--agency", "state_health",
                      "--period", str(year)]) == 0  # fmt: skip

@@ -116,9 +116,8 @@ def named(expression, table, prefix=""):
 
 def case(table, rule):
     """The case of a rule."""
-    made = {RowRule: of_row, NoOverlap: of_overlap, SumEquals: of_sum, Compare: of_compare, Change: of_change,
+    return {RowRule: of_row, NoOverlap: of_overlap, SumEquals: of_sum, Compare: of_compare, Change: of_change,
             Coverage: of_coverage, Agree: of_agree}[type(rule)](table, rule)  # fmt: skip
-    return made
 
 
 def of_row(table, rule):
@@ -151,7 +150,10 @@ def of_sum(table, rule):
     field = {f.name: f for f in TABLES[table].fields}[rule.part]
     codes = [c.code for c in codelist(field.codelist)] if field.codelist else ["x1"]
     part = next(c for c in codes if c != rule.total)
-    rows = [example(table, **{rule.part: rule.total, rule.value: 5}), example(table, **{rule.part: part, rule.value: 9})]
+    rows = [
+        example(table, **{rule.part: rule.total, rule.value: 5}),
+        example(table, **{rule.part: part, rule.value: 9}),
+    ]
     return Case(table, rule.id, rows, 2)
 
 
@@ -222,7 +224,10 @@ def known_tables(connection, case):
         columns = ", ".join(f"{identifier(f.name)} {TYPES[f.type]}" for f in fields)
         connection.execute(f"CREATE TABLE {name} ({columns})")
         for row in rows:
-            values = ", ".join("NULL" if row.get(f.name) is None else f"CAST({literal(text(row[f.name]))} AS {TYPES[f.type]})" for f in fields)
+            values = ", ".join(
+                "NULL" if row.get(f.name) is None else f"CAST({literal(text(row[f.name]))} AS {TYPES[f.type]})"
+                for f in fields
+            )
             connection.execute(f"INSERT INTO {name} VALUES ({values})")
         return name
 

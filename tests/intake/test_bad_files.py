@@ -19,12 +19,12 @@ from evaluation.dictionary.tables import tables
 from tests import stores
 from tests.intake.breaking import csv, example
 
-SECRET = "QJ7-4451-XK"  # stands where a person's number or name may stand
+PLANTED = "QJ7-4451-XK"  # stands where a person's number or name may stand
 
 
 def stay(**changed):
     """A row of stays in custody that is right."""
-    return example("custody_periods", **{"agency_id": "jail", "person_id": SECRET, **changed})
+    return example("custody_periods", **{"agency_id": "jail", "person_id": PLANTED, **changed})
 
 
 def stays(*rows, **changed):
@@ -96,7 +96,7 @@ WRONG_KIND = {
     "two_thousand_columns": (MANY, "wrong_file"),
     "open_quote": (HEADER + b'\njail,"open\n' + b"jail,x\n" * 4000, "wrong_file"),
     "nested_parquet": (parquet({"agency_id": [["jail"]]}), "wrong_file"),
-    "no_header": (f"jail,{SECRET},2025-03-14\njail,{SECRET},2025-03-15\n".encode(), "no_header"),
+    "no_header": (f"jail,{PLANTED},2025-03-14\njail,{PLANTED},2025-03-15\n".encode(), "no_header"),
     "empty_workbook": (workbook(lambda s: s.delete_rows(1, 5)), "wrong_file"),
     "workbook_header_alone": (workbook(lambda s: s.delete_rows(2)), "no_rows"),
     "table_not_in_row_1": (workbook(lambda s: s.insert_rows(1)), "wrong_file"),
@@ -116,7 +116,10 @@ WRONG_TABLE = {
     "row_too_short": (GOOD + b"jail,x\n", "missing_cell", 3, ""),
     "wrong_separator": (GOOD.replace(b'","', b"|").replace(b",", b"|"), "no_header", 1, ""),
     "merged_cells": (
-        workbook(lambda s: s.merge_cells("C2:D3"), rows=[stay(), stay(start_date="2025-04-14")]), "merged_cells", 2, None
+        workbook(lambda s: s.merge_cells("C2:D3"), rows=[stay(), stay(start_date="2025-04-14")]),
+        "merged_cells",
+        2,
+        None,
     ),
     "another_agency": (stays(agency_id="court"), "agency", 2, "agency_id"),
     "another_period": (stays(start_date="2024-03-14"), "in_period", 2, "start_date"),
@@ -158,13 +161,13 @@ def _cells():
     for name, text in DATES.items():
         yield f"date_{name}", "custody_periods", stays(end_date=text), "type", 2, "end_date"
     for name, text in INTEGERS.items():
-        row = example("overdose_events", agency_id="jail", person_id=SECRET, naloxone_doses=text)
+        row = example("overdose_events", agency_id="jail", person_id=PLANTED, naloxone_doses=text)
         yield f"integer_{name}", "overdose_events", csv([row]).encode(), "type", 2, "naloxone_doses"
     for name, text in NUMBERS.items():
-        row = example("treatment_sessions", agency_id="jail", person_id=SECRET, hours=text)
+        row = example("treatment_sessions", agency_id="jail", person_id=PLANTED, hours=text)
         yield f"number_{name}", "treatment_sessions", csv([row]).encode(), "type", 2, "hours"
     for name, text in BOOLEANS.items():
-        row = example("hearings", agency_id="jail", person_id=SECRET, attended=text)
+        row = example("hearings", agency_id="jail", person_id=PLANTED, attended=text)
         yield f"boolean_{name}", "hearings", csv([row]).encode(), "type", 2, "attended"
 
 
@@ -219,11 +222,11 @@ def test_it_is_refused_with_the_stated_finding_and_nothing_changes(store, capfd,
         assert found[0]["row"] == row
     if column:
         assert found[0]["column"] == column
-    assert SECRET not in out + err
+    assert PLANTED not in out + err
     assert "Traceback" not in err
     assert fingerprints(store / "store") == before
     after = (store / "store" / "receipts.jsonl").read_text()
     assert after.startswith(log)
     added = after[len(log) :].splitlines()
     assert [json.loads(line)["kind"] for line in added] == ["refused"]
-    assert SECRET not in after
+    assert PLANTED not in after

@@ -37,7 +37,21 @@ RIGHT = {
     "boolean": ["true", "No", "Y", "f", "1", "0", "TRUE"],
     "date": ["1850-01-01", "1999-12-31", "2025-03-14", "2025-04-01", "2150-01-01"],
 }
-TEXTS = ["x", "County Jail", "21067", "ab-c_9", "é ü", "0", "S" * 70, "L" * 400, "X40.1", "T40.411A", "none", "all", "Ä"]
+TEXTS = [
+    "x",
+    "County Jail",
+    "21067",
+    "ab-c_9",
+    "é ü",
+    "0",
+    "S" * 70,
+    "L" * 400,
+    "X40.1",
+    "T40.411A",
+    "none",
+    "all",
+    "Ä",
+]
 KINDS = {"type-error": "type", "constraint-error": None, "primary-key": "primary_key"}
 OURS = {"type", "required", "codelist", "enum", "pattern", "minimum", "maximum", "min_length", "max_length", "unique",
         "primary_key"}  # fmt: skip
@@ -63,7 +77,7 @@ def value(draw, field):
 
 
 def written(draw, table, path):
-    own = [{m for m in f.missing_values} for f in table.fields]
+    own = [set(f.missing_values) for f in table.fields]
     rows = []
     for _ in range(ROWS):
         row = [value(draw, f) for f in table.fields]
@@ -81,7 +95,9 @@ def ours(table, path, folder):
         findings, _ = check(received, table, connection, Known({}))
         key = ", ".join(f'"{c}"' for c in table.primary_key)
         whole = " AND ".join(f'"{c}" IS NOT NULL' for c in table.primary_key)
-        keyed = {r for (r,) in connection.execute(f"SELECT row FROM (SELECT row, {key} FROM typed) WHERE {whole}").fetchall()}
+        keyed = {
+            r for (r,) in connection.execute(f"SELECT row FROM (SELECT row, {key} FROM typed) WHERE {whole}").fetchall()
+        }
     found = set()
     for f in findings:
         if f.rule in OURS and f.row is not None:

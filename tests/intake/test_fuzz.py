@@ -130,7 +130,9 @@ CELLS = st.one_of(
        encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]))  # fmt: skip
 def test_any_table_of_text(folder, data, name, separator, encoding):
     fields = [f.name for f in tables()[name].fields]
-    header = data.draw(st.lists(st.sampled_from([*fields, "other", "", fields[0].upper()]), min_size=1, max_size=len(fields)))
+    header = data.draw(
+        st.lists(st.sampled_from([*fields, "other", "", fields[0].upper()]), min_size=1, max_size=len(fields))
+    )
     rows = data.draw(st.lists(st.lists(CELLS, max_size=len(header) + 1), max_size=6))
     text = io.StringIO()
     writer = csv.writer(text, delimiter=separator)
@@ -142,7 +144,9 @@ def test_any_table_of_text(folder, data, name, separator, encoding):
 @SETTINGS
 @given(data=st.data(), name=st.sampled_from(NAMES))
 def test_any_values_in_every_column(folder, data, name):
-    row = example(name) | data.draw(st.dictionaries(st.sampled_from([f.name for f in tables()[name].fields]), CELLS, max_size=4))
+    row = example(name) | data.draw(
+        st.dictionaries(st.sampled_from([f.name for f in tables()[name].fields]), CELLS, max_size=4)
+    )
     looked_at(folder, name, as_csv([row, example(name)]).encode("utf-8", "replace"))
 
 

@@ -132,7 +132,9 @@ def test_sudden_changes(seed):
     for i, one in enumerate(rows):
         if one["n"] is None:
             continue
-        before = [np.log1p(s["n"]) for s in series if s["who"] == one["who"] and s["day"] < one["day"] and s["n"] is not None]
+        before = [
+            np.log1p(s["n"]) for s in series if s["who"] == one["who"] and s["day"] < one["day"] and s["n"] is not None
+        ]
         if len(before) < 8:
             continue
         middle = statistics.median(before)

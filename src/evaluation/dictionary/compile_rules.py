@@ -47,7 +47,7 @@ def _names(columns: tuple[str, ...], of: str = "") -> str:
 
 
 def key_checks(table: Table, known: Known) -> list[RowsBroken]:
-    """The primary key, unique fields and foreign keys; a foreign key whose table is not known is left out (`unknown`)."""
+    """The primary key, unique fields and foreign keys but those whose table is not known (see `unknown`)."""
     found = [_repeated("primary_key", table.primary_key)]
     found += [_repeated("unique", (f.name,)) for f in table.fields if f.constraints.unique]
     for key in table.foreign_keys:

@@ -1,7 +1,7 @@
 """The dictionary as a REDCap data dictionary: the CSV of 18 columns that a REDCap project is set up from.
 
 A table becomes a form. REDCap wants each variable's name once in a project, so where several tables are written each
-name begins with its form's. What REDCap has no column for (unit, form of a text, includes, sensitivity, …) stands in the
+name begins with its form's. What REDCap has no column for (unit, form of a text, includes, sensitivity …) stands in the
 field annotation as JSON after a mark, and what is said of the whole table in that of its first field, so that reading
 the file back loses nothing.
 """

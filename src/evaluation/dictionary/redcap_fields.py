@@ -10,7 +10,8 @@ from typing import Any
 from evaluation.dictionary import redcap
 from evaluation.dictionary.codelists import codelist
 
-_NOT_DATA = {"descriptive": "texts on the form", "file": "files", "signature": "signatures", "sql": "lists from a query"}
+_NOT_DATA = {"descriptive": "texts on the form", "file": "files", "signature": "signatures",
+             "sql": "lists from a query"}  # fmt: skip
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 _LOST = {

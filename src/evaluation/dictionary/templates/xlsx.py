@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import zipfile
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from openpyxl import Workbook
 from openpyxl.comments import Comment
@@ -87,7 +87,9 @@ def _validation(lists: Worksheet, place: int, field: Field, agency: str) -> Data
 
 def _range(field: Field) -> DataValidation:
     low, high = field.constraints.minimum, field.constraints.maximum
-    kind = {"integer": "whole", "number": "decimal", "date": "date"}[field.type]
+    kind: Literal["whole", "decimal", "date"] = "whole"
+    if field.type != "integer":
+        kind = "decimal" if field.type == "number" else "date"
     if field.type == "date":
         first = max(date.fromisoformat(str(low)), date(1900, 3, 1)) if low is not None else date(1900, 3, 1)
         last = date.fromisoformat(str(high)) if high is not None else date(2199, 12, 31)
