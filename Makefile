@@ -5,7 +5,7 @@ SHIPPED := transition_aid prison_work_program per_se_laws drug_court joint_task_
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKS := run test dev bench spark
 
-.PHONY: report test test-all lint format bench calibrate lock clean
+.PHONY: report test lint bench calibrate endure lock clean
 
 report: .venv/installed-run ## run every shipped study and render every report
 	$(BIN)/evaluation examples
@@ -23,18 +23,25 @@ lint: .venv/installed-dev ## style, types, import contracts
 bench: .venv-bench/installed ## speed and memory beside other programs; writes docs/benchmarks.md
 	.venv-bench/bin/python benchmarks/speed.py
 	.venv-bench/bin/python benchmarks/speed_cohorts.py
+	.venv-bench/bin/python benchmarks/validation.py
 
 calibrate: .venv/installed-test ## bias and coverage by simulation; writes docs/calibration*.md
 	$(BIN)/python benchmarks/calibrate.py
 	$(BIN)/python benchmarks/calibrate_panels.py
 	$(BIN)/python benchmarks/calibrate_cohorts.py
 
+endure: .venv/installed-test ## submissions killed at random moments, and files fuzzed, for longer than the tests do
+	$(BIN)/python -m tests.stopped moments .endure/moments 500
+	$(BIN)/python -m tests.stopped writers .endure/writers 500
+	FUZZ=20000 $(BIN)/python -m pytest tests/intake/test_fuzz.py
+	rm -rf .endure
+
 lock: .venv/installed-dev ## renew requirements/*.txt from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	for name in $(LOCKS); do requirements/lock $$name; done
 
 clean: ## remove everything made, the virtual environment included
-	rm -rf .venv .venv-bench build dist outputs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench .endure build dist outputs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv-bench/installed: requirements/bench.txt pyproject.toml # apart: some of the programs compared are GPL
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: set PYTHON=/path/to/python3"; exit 1; }

@@ -3,12 +3,10 @@
 import json
 import re
 import time
+import warnings
 from datetime import date
 
 import pytest
-
-pytest.importorskip("fastapi")
-from starlette.testclient import TestClient
 
 from evaluation.data.intake.intake import Keys
 from evaluation.data.store.store import open_store
@@ -18,6 +16,10 @@ from evaluation.serve.settings import Limits, Settings
 from evaluation.serve.site import Site
 from evaluation.serve.tokens import issue
 from tests import stores
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it would rather have httpx2
+    from starlette.testclient import TestClient
 
 HERE = "http://127.0.0.1:8765"
 DAY = date(2026, 2, 1)

@@ -5,7 +5,7 @@ import json
 import re
 import socket
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -19,7 +19,8 @@ KIND = {"Content-Type": "multipart/form-data; boundary=XX", "Sec-Fetch-Site": "s
 def server(tmp_path_factory):
     base = tmp_path_factory.mktemp("served") / "base"
     limits = {"header_seconds": 1.0, "form_seconds": 1.0, "silence_seconds": 1.0, "upload_seconds": 4.0,
-              "grace_seconds": 2.0, "file_bytes": 300_000, "connections_by_address": 12}  # fmt: skip
+              "grace_seconds": 2.0, "file_bytes": 300_000, "connections_by_address": 12, "reading_seconds": 1.0,
+              "requests_a_minute": 100_000}  # fmt: skip
     with running(base, **limits) as (port, tokens):
         yield base, port, tokens
     assert [p for p in base.iterdir() if p.name.startswith("evaluation-")] == []
@@ -96,6 +97,20 @@ def test_a_body_that_nobody_asked_for_does_not_keep_the_connection(server):
     got, seconds = spoken(port, b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n")
     assert got.startswith(b"HTTP/1.1 200")
     assert seconds < 4
+
+
+def test_answers_that_nobody_reads_do_not_keep_the_connection(server):
+    _, port, _ = server
+    with socket.socket() as talk:
+        talk.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        talk.connect(("127.0.0.1", port))
+        talk.sendall(b"GET /page.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 3000)
+        time.sleep(5)
+        got = b""
+        with suppress(ConnectionResetError):
+            while more := talk.recv(1 << 20):
+                got += more
+    assert 0 < got.count(b"HTTP/1.1 200") < 3000
 
 
 def test_a_file_that_trickles_is_refused(server, signed_in):

@@ -1,14 +1,22 @@
 """Files as they come: too large, too slow, oddly named, broken off, many at once, hostile to the check."""
 
+import tempfile
 import threading
 import time
+from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from evaluation.serve.checking import Broken, Checker, Job, letter
+from evaluation.data.store.store import open_store
+from evaluation.serve.checking import Broken, Checker, Job, Outcome, _confine, letter
+from evaluation.serve.site import Site
 from evaluation.serve.uploads import shown_name
+from tests import stores
 from tests.serve.conftest import BAD, Browser, accesses, counts, fields, made, part
 
+ODD = (b"--XX", b"--XX--", b"\r\n\r\n", b"\r\n", b": ", b"; filename=", b'"', b"\x00")
 GOOD = {"table": "agency_counts", "period": "2025-11", "do": "send"}
 
 
@@ -158,6 +166,62 @@ def test_a_check_that_does_not_end_is_ended(tmp_path, monkeypatch, capfd, work, 
     assert time.monotonic() - began < 20
     assert not checker._running
     assert ("a check failed: MemoryError\n" in capfd.readouterr().err) is (work is fail)
+
+
+def chatty(to, job):
+    import os
+
+    _confine(job.folder)
+    print("Quackenbush", flush=True)
+    os.write(1, b"Quackenbush")
+    os.write(2, b"Quackenbush")
+    to.send(Outcome(left_out=(tempfile.gettempdir(),)))
+
+
+def test_what_a_library_says_about_a_file_is_not_heard(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("evaluation.serve.checking._work", chatty)
+    asked, _ = made(tmp_path)
+    job = Job(asked.store, asked.keys, "", tmp_path, tmp_path / "x", "jail", "agency_counts", "2025", False, "send")
+    assert Checker(30.0).run(job).left_out == (str(tmp_path),)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_killed_page_left_is_cleared_away(page, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    running = page()
+    left = tmp_path / "evaluation-serve-left"
+    left.mkdir()
+    (left / "lock").touch()
+    (left / "received").write_text("Quackenbush")
+    stores.made(tmp_path / "other")
+    other = Site(replace(running.settings, store=open_store(tmp_path / "other" / "store")))
+    other.close()
+    assert not left.exists()
+    assert running.folder.exists()
+
+
+@pytest.fixture
+def unhurried(page):
+    site = page(requests_a_minute=1_000_000)
+    browser = Browser(site)
+    browser.sign_in(site.tokens["jail"])
+    return browser
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_form_breaks_the_page(unhurried, data):
+    jail = unhurried
+    csrf = jail.csrf()
+    form = fields(csrf=csrf, **GOOD) + part("file", counts().encode(), "a.csv") + b"--XX--\r\n"
+    cut, insert = data.draw(st.integers(0, len(form))), data.draw(st.binary(max_size=40) | st.sampled_from(ODD))
+    again = data.draw(st.integers(0, len(form)))
+    answer = jail.raw(content=form[:cut] + insert + form[again:])
+    assert answer.status_code in (303, 400, 403, 413, 415, 422)
+    kind = data.draw(st.text(st.characters(max_codepoint=126, min_codepoint=32), max_size=40))
+    assert jail.raw(content=form, **{"content-type": f"multipart/form-data; {kind}"}).status_code in (303, 400, 415)
+    assert jail.get("/" + data.draw(st.text(st.characters(max_codepoint=126, min_codepoint=33), max_size=30))).status_code in (
+        200, 303, 404, 405)  # fmt: skip
 
 
 def test_a_check_that_does_not_end_is_told(jail, site):

@@ -143,5 +143,5 @@ def test_every_access_is_one_line(jail, site):
         ("downloaded", "jail", "/templates/{table}.{kind}", 200),
         seen, ("checked", "jail", "/send", 303), seen, ("refused", "jail", "/send", 303),
         seen, ("submitted", "jail", "/send", 303), ("seen", "jail", "/receipts/{number}", 200),
-        ("denied", None, "", 404), seen, ("sign_out", "jail", "/sign-out", 303),
+        ("denied", "jail", "", 404), seen, ("sign_out", "jail", "/sign-out", 303),
     ]  # fmt: skip

@@ -152,7 +152,9 @@ def _confine(folder: Path) -> None:
     with suppress(OSError):  # Linux alone has it
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for spoken in (1, 2):  # libraries speak there, and may quote a cell
+        os.dup2(nowhere, spoken)
 
 
 def worked(job: Job) -> Outcome:

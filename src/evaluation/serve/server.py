@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from evaluation.serve.guard import Guard
 from evaluation.serve.refusals import PLAIN, Denied, SignInFirst
 from evaluation.serve.routes import pages
 from evaluation.serve.sending import sending
+from evaluation.serve.settings import Limits
 from evaluation.serve.site import Site
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def application(site: Site) -> ASGIApp:
         if error.status not in _UNHEARD:
             await _heard(request, site)
         session = site.sessions.find(request.cookies.get(site.cookie, ""))
+        request.state.agency = None if session is None else session.agency
         return site.denied(error, session)
 
     async def http_error(request: Request, error: Exception) -> Response:
@@ -87,9 +90,12 @@ async def _heard(request: Request, site: Site) -> None:
 
 
 class Patient(H11Protocol):
-    """HTTP/1.1, but no connection may take forever over the head of a request, or over a body that nobody reads."""
+    """HTTP/1.1, but no visitor may take forever over the head of a request, a body that nobody reads, or an answer."""
 
-    seconds, most, most_by_address = 10.0, 256, 32
+    limits = Limits()
+    most_by_address = limits.connections_by_address
+    _unsent = 0
+    _reading: asyncio.TimerHandle | None = None
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -97,11 +103,12 @@ class Patient(H11Protocol):
         super().connection_made(transport)
         hosts = [(getattr(c, "client", None) or ("",))[0] for c in self.connections]
         own = hosts.count(self.client[0] if self.client else "")
-        if len(self.connections) > self.most or own > self.most_by_address:
+        if len(self.connections) > self.limits.connections or own > self.most_by_address:
             self.connections.discard(self)
             transport.abort()
             return
         self._watch()
+        self._read_on()
 
     def data_received(self, data: bytes) -> None:
         """A visitor sends something: only a whole head stops the clock."""
@@ -111,6 +118,8 @@ class Patient(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """A visitor goes."""
         self._stop()
+        if self._reading is not None:
+            self._reading.cancel()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -121,9 +130,18 @@ class Patient(H11Protocol):
     def _watch(self) -> None:
         if self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE:
             if self._late is None:
-                self._late = self.loop.call_later(self.seconds, self.transport.abort)
+                self._late = self.loop.call_later(self.limits.header_seconds, self.transport.abort)
         else:
             self._stop()
+
+    def _read_on(self) -> None:
+        """Cut off a visitor who has hardly read since this was last looked at, if anything is waiting for them."""
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        enough = self.limits.reading_seconds * self.limits.reading_bytes_a_second
+        if 0 < self._unsent <= before and before - self._unsent < enough:
+            self.transport.abort()
+            return
+        self._reading = self.loop.call_later(self.limits.reading_seconds, self._read_on)
 
     def _stop(self) -> None:
         if self._late is not None:
@@ -141,13 +159,13 @@ def serve(settings: Settings, host: str, port: int, proxy: str) -> None:
     """
     limits = settings.limits
     by_address = limits.connections if settings.https else limits.connections_by_address  # all are the proxy's then
-    said = {"seconds": limits.header_seconds, "most": limits.connections, "most_by_address": by_address}
-    protocol = type("Patient", (Patient,), said)
+    protocol = type("Patient", (Patient,), {"limits": limits, "most_by_address": by_address})
     site = Site(settings)
     config = uvicorn.Config(
         application(site), host=host, port=port, http=protocol, ws="none", lifespan="on", access_log=False,
-        log_level="warning", server_header=False, timeout_keep_alive=_KEPT_ALIVE, timeout_graceful_shutdown=_GRACE,
+        log_level="error", server_header=False, timeout_keep_alive=_KEPT_ALIVE, timeout_graceful_shutdown=_GRACE,
         h11_max_incomplete_event_size=_LONGEST_HEADERS, proxy_headers=settings.https, forwarded_allow_ips=proxy,
     )  # fmt: skip
+    logging.getLogger("python_multipart").disabled = True  # it tells of every odd byte that is sent
     with suppress(KeyboardInterrupt):  # this is how it is stopped
         uvicorn.Server(config).run()

@@ -18,7 +18,8 @@ class Limits:
     """Limits in bytes and seconds.
 
     A file of `file_bytes` is to come within `upload_seconds`, never silent for more than `silence_seconds`, and after
-    `grace_seconds` at `bytes_a_second` or more on the average. `checks` files are checked at once, each for
+    `grace_seconds` at `bytes_a_second` or more on the average. Whoever reads an answer more slowly than
+    `reading_bytes_a_second`, over `reading_seconds`, is cut off. `checks` files are checked at once, each for
     `check_seconds` at most. `wrong_by_address` tokens that are wrong within `window_seconds` close the sign-in to an
     address, `wrong_by_all` to everybody. Requests beyond `at_once` are told to come later; connections beyond
     `connections` are closed without a word.
@@ -29,6 +30,8 @@ class Limits:
     silence_seconds: float = 15.0
     grace_seconds: float = 20.0
     bytes_a_second: float = 8192.0
+    reading_seconds: float = 30.0
+    reading_bytes_a_second: float = 1024.0
     form_bytes: int = 4096
     form_seconds: float = 10.0
     header_seconds: float = 10.0

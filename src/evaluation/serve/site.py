@@ -134,7 +134,7 @@ def _private_folder() -> tuple[Path, BinaryIO]:
     What pages that were killed left behind is removed: nobody holds the lock of it.
     """
     for old in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError), (old / _LOCK).open("ab") as file:
+        with suppress(OSError), (old / _LOCK).open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(old)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
