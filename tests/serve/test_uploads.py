@@ -4,6 +4,7 @@ import tempfile
 import threading
 import time
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -209,7 +210,9 @@ def unhurried(page):
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_form_breaks_the_page(unhurried, data):
     jail = unhurried
     csrf = jail.csrf()
@@ -220,8 +223,8 @@ def test_no_form_breaks_the_page(unhurried, data):
     assert answer.status_code in (303, 400, 403, 413, 415, 422)
     kind = data.draw(st.text(st.characters(max_codepoint=126, min_codepoint=32), max_size=40))
     assert jail.raw(content=form, **{"content-type": f"multipart/form-data; {kind}"}).status_code in (303, 400, 415)
-    assert jail.get("/" + data.draw(st.text(st.characters(max_codepoint=126, min_codepoint=33), max_size=30))).status_code in (
-        200, 303, 404, 405)  # fmt: skip
+    path = data.draw(st.sampled_from(["/", "/receipts/", "/templates/"])) + quote(data.draw(st.text(max_size=30)))
+    assert jail.get(path).status_code in (200, 404, 405)
 
 
 def test_a_check_that_does_not_end_is_told(jail, site):
