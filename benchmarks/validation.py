@@ -1,4 +1,6 @@
-"""How long it takes to read and to check what an agency sends, and how much memory: writes docs/benchmarks-validation.md.
+"""How long it takes to read and to check what an agency sends, and in how much memory.
+
+Writes docs/benchmarks-validation.md.
 
 Each measurement is a process of its own: one that reads alone, one that reads and checks; the difference of their
 medians is the check. Memory is the process's peak (ru_maxrss) of the second.
@@ -77,10 +79,10 @@ def measured(path: Path) -> dict[str, float]:
     """Medians over `RUNS` processes that read and check, and of as many that read alone, in turn."""
     found: dict[bool, list[dict[str, float]]] = {False: [], True: []}
     for _ in range(RUNS):
-        for checking in found:
+        for checking, results in found.items():
             command = [sys.executable, __file__, "--one", str(path), *(["--check"] if checking else [])]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
-            found[checking].append(json.loads(done.stdout))
+            results.append(json.loads(done.stdout))
     middle = {k: statistics.median(r[k] for r in found[True]) for k in ("read", "check", "peak", "findings")}
     return middle | {"peak_read": statistics.median(r["peak"] for r in found[False])}
 
@@ -114,17 +116,18 @@ def page(lines: list[str]) -> str:
     table = "\n".join(lines)
     return f"""# Benchmarks: checking what agencies send
 
-Made by `python benchmarks/validation.py`: justice events as CSV with 11 columns, one row in a thousand wrong, held against
-the dictionary ({len(_rules())} rules of the table, the limits of every cell, keys, agency, period). Medians of {RUNS} processes;
-DuckDB with 2 threads and at most 2 GB of memory, the rest spilled to disk. {os.cpu_count()} cores, {platform.machine()},
-Python {platform.python_version()}, DuckDB {duckdb.__version__}.
+Made by `python benchmarks/validation.py`: justice events as CSV with 11 columns, one row in a thousand wrong, held
+against the dictionary ({len(_rules())} rules of the table, the limits of every cell, keys, agency, period). Medians of
+{RUNS} processes; DuckDB with 2 threads and at most 2 GB of memory, the rest spilled to disk. {os.cpu_count()} cores,
+{platform.machine()}, Python {platform.python_version()}, DuckDB {duckdb.__version__}.
 
 | rows | file, MB | read, s | check, s | findings | peak memory, MB |
 |---:|---:|---:|---:|---:|---:|
 {table}
 
-Reading puts the rows into a table of text with the row numbers that a spreadsheet shows; the check runs on that. The goal
-is a check of a million rows within 3 s. Findings of one rule and column beyond the hundredth are counted, not listed.
+Reading puts the rows into a table of text with the row numbers that a spreadsheet shows; the check runs on that. The
+goal is a check of a million rows within 3 s. Findings of one rule and column beyond the hundredth are counted, not
+listed.
 """
 
 

@@ -14,7 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from evaluation.cli import call, intake
+from evaluation.data.intake.check import check
+from evaluation.data.intake.received import receive, scratch_connection
 from evaluation.dictionary.codelists import codelist
+from evaluation.dictionary.compile_rules import Known
 from evaluation.dictionary.tables import tables
 from tests import stores
 from tests.intake.breaking import csv, example
@@ -230,3 +233,15 @@ def test_it_is_refused_with_the_stated_finding_and_nothing_changes(store, capfd,
     added = after[len(log) :].splitlines()
     assert [json.loads(line)["kind"] for line in added] == ["refused"]
     assert PLANTED not in after
+
+
+def test_a_file_of_one_row_over_and_over_does_not_take_for_ever(tmp_path):
+    """Rules that hold rows of a file against each other wait until each key stands there once."""
+    row = example("agency_counts", agency_id="jail")
+    file = tmp_path / "same.csv"
+    file.write_text(csv([row]) + csv([row]).split("\n")[1].join(["", "\n"]) * 200_000)
+    with scratch_connection(tmp_path) as connection:
+        received = receive(file, "agency_counts", connection, tmp_path)
+        findings, left_out = check(received, tables()["agency_counts"], connection, Known({}))
+    assert sum(f.count for f in findings if f.rule == "primary_key") == 200_000
+    assert {"same_total", "sudden_change"} <= set(left_out)

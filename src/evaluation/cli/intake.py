@@ -191,6 +191,11 @@ def _verified(store: Store, receipt: str | None, *, as_json: bool) -> int:
     wrong, entries = settled_and_verified(store, now())
     if receipt is not None and receipt not in {e.hash for e in entries}:
         wrong = [*wrong, "no line of the log has the hash of this receipt: the line was altered or taken away."]
+    accesses = store.folder / "access.jsonl"
+    if accesses.exists():
+        from evaluation.serve.audit import broken
+
+        wrong = [*wrong, *broken(accesses)]
     if as_json:
         print_json({"ok": not wrong, "entries": len(entries), "wrong": wrong})
     elif not wrong:

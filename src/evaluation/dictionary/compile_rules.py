@@ -25,13 +25,15 @@ Z_LIMIT, Z_SCALE, EARLIER = 3.5, 0.6745, 8  # Iglewicz & Hoaglin (1993)
 class RowsBroken:
     """A query of one column `row`: the rows that break a rule, NULL where the whole file does; and where it points.
 
-    `needs` are tables that must be known for the query to run.
+    `needs` are tables that must be known for the query to run. `pairs`: rows are held against others of the same file,
+    which takes for ever where keys stand there many times.
     """
 
     rule: str
     columns: tuple[str, ...]
     sql: str
     needs: tuple[str, ...] = ()
+    pairs: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _compared(rule: Compare, table: Table, known: Known) -> RowsBroken | None:
         return None
     same = " AND ".join(f"this.{identifier(a)} = other.{identifier(b)}" for a, b in rule.on.items())
     sql = f"SELECT DISTINCT this.row FROM {TYPED} AS this JOIN {other} AS other ON {same} WHERE NOT ({rule.holds})"
-    return RowsBroken(rule.id, rule.columns, sql, (rule.with_table,))
+    return RowsBroken(rule.id, rule.columns, sql, (rule.with_table,), pairs=rule.with_table == table.name)
 
 
 def _changed(rule: Change, known: Known) -> RowsBroken:
@@ -146,7 +148,7 @@ def _changed(rule: Change, known: Known) -> RowsBroken:
         f"SELECT row FROM judged WHERE n >= {EARLIER} AND spread > 0 "
         f"AND {Z_SCALE} * abs(x - middle) / spread > {Z_LIMIT}"
     )
-    return RowsBroken(rule.id, rule.columns, sql)
+    return RowsBroken(rule.id, rule.columns, sql, pairs=True)
 
 
 def _covered(rule: Coverage, known: Known) -> RowsBroken:

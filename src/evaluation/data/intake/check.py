@@ -61,9 +61,14 @@ def check(
             left_out.append(rule.id)
         else:
             checks.append((broken, rule.level, rule.severity, rule.message, rule.remedy))
+    repeated = False
     for broken, level, severity, message, remedy in checks:
-        if set(broken.columns) & set(places):
-            findings += run.broken(broken, level, severity, message, remedy)
+        if repeated and broken.pairs:  # every row would be held against every other
+            left_out.append(broken.rule)
+        elif set(broken.columns) & set(places):
+            found = list(run.broken(broken, level, severity, message, remedy))
+            repeated |= broken.rule == "primary_key" and bool(found)
+            findings += found
     return sorted(findings, key=lambda f: LEVELS.index(f.level)), left_out
 
 

@@ -35,7 +35,7 @@ def read_csv(path: Path, connection: DuckDBPyConnection, scratch: Path) -> Recei
     try:
         headers = tuple(next(csv.reader([text.header], delimiter=text.separator), []))
     except csv.Error:
-        message = "The names of the columns in the first row cannot be told apart: a quotation mark stands astray there."
+        message = "The columns' names in the first row cannot be told apart: a quotation mark stands astray there."
         raise unreadable(path, message, "Write the names without quotation marks, as the template has them.") from None
     if len(headers) > MOST_COLUMNS:
         message = f"The file has {len(headers):,} columns; no table of the dictionary has more than {MOST_COLUMNS}."

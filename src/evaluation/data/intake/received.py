@@ -39,7 +39,9 @@ def scratch_connection(scratch: Path) -> DuckDBPyConnection:
     """
     import duckdb
 
-    return duckdb.connect(config={"temp_directory": str(scratch / "spilled"), "memory_limit": "2GB"})
+    connection = duckdb.connect(config={"temp_directory": str(scratch / "spilled"), "memory_limit": "2GB"})
+    connection.execute("SET enable_progress_bar = false")  # it would be written amidst the answer
+    return connection
 
 
 def receive(
