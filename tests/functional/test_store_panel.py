@@ -108,3 +108,34 @@ def test_the_planted_effect_is_found_in_submitted_counts(state, capfd):
     page = (state / "outputs" / "task_forces" / "report" / "full.html").read_text()
     assert "Agreements relied on" in page
     assert "Who was recognised" not in page
+
+
+def test_a_panel_of_areas_needs_no_leave_to_follow_people(state, capfd):
+    """Events of people are counted by area: nobody is followed from table to table, and no number of a person is read."""
+    text = (state / "store" / "agreements" / "state_counts.yaml").read_text()
+    add = "  overdose_events: {fields: all}\n  persons: {fields: all}\npurposes"
+    (state / "store" / "agreements" / "state_counts.yaml").write_text(text.replace("purposes", add))
+    (state / "key").write_text("k" * 40)
+    (state / "key").chmod(0o600)
+    names = ["agency_id", "event_id", "person_id", "event_date", "source", "area_id", "outcome"]
+    events = [["state_health", f"E{i}", f"P{i % 7}", f"2023-{1 + i % 12:02d}-10", "ems", AREAS[i % 24], "survived"]
+              for i in range(240)]  # fmt: skip
+    written(state / "events.csv", names, events)
+    written(state / "persons.csv", ["agency_id", "person_id", "last_name", "birth_date"],
+            [["state_health", f"P{i}", "Lee", f"199{i}-01-01"] for i in range(7)])  # fmt: skip
+    for table in ("persons", "overdose_events"):
+        file = "events.csv" if table == "overdose_events" else "persons.csv"
+        assert call(["submit", file, "--table", table, "--agency", "state_health", "--period", "2023", "--key-file",
+                     "key"]) == 0, capfd.readouterr().out  # fmt: skip
+    study = (state / "studies" / "task_forces.yaml").read_text()
+    study = study.replace(
+        "tables: [agency_counts, program_adoption]", "tables: [agency_counts, program_adoption, overdose_events]"
+    )
+    (state / "studies" / "task_forces.yaml").write_text(study)
+    assert call(["run", "task_forces", "--no-report"]) == 0
+    results = state / "outputs" / "task_forces" / "results"
+    assert json.loads((results / "provenance.json").read_text())["store"]["linkage"] == []
+    assert (results / "linkage.csv").read_text().count("\n") == 1
+    (state / "studies" / "task_forces.yaml").write_text(study.replace("  units_are: places\n", ""))
+    assert call(["check", "task_forces"]) == 1
+    assert "units_are: places" in capfd.readouterr().err

@@ -178,6 +178,14 @@ def using(
     return list(relied.values()), problems
 
 
+def withheld(
+    agreements: list[Agreement], agency: str, table: str, fields: Iterable[str], purpose: Purpose, day: date
+) -> frozenset[str]:
+    """The fields of an agency's rows that no agreement in force covers for a purpose, though others of them are."""
+    valid = [a for a in agreements if agency in a.parties and a.in_force(day) and purpose in a.purposes]
+    return frozenset(f for f in fields if all(f in a.covers(table, [f]) for a in valid))
+
+
 def _unlinkable(fit: list[Agreement], agency: str, table: str, others: list[str]) -> Iterator[Problem]:
     for other in others:
         if fit and not any(other in a.may_link_to or other in a.tables for a in fit):

@@ -9,6 +9,7 @@ from evaluation.disclosure.profiles import Profile
 from evaluation.disclosure.tables import blank
 from evaluation.results import COUNTS, Row
 
+FEWEST = 100  # people of whom a share in whole per cent is shown
 RATIO = "_ratio"  # at the end of the id of a measure that compares groups of people by another
 Place = tuple[object, ...]
 
@@ -25,15 +26,16 @@ def implementation(rows: list[Row], profile: Profile, shown: list[Row]) -> list[
     return [blank(r, "implementation") if _place(r) in hidden or _compared(r, rows, hidden) else r for r in rows]
 
 
-def linkage(rows: list[Row], profile: Profile) -> list[Row]:
-    """Shares of each agency's people who were found elsewhere, by the same rules."""
-    as_described = [
-        {"measure": "linked", "label": "", "group": r["agency"], "stratum": r["stratum"], "position": 0,
-         "statistic": "share", "n": r["n"], "n_with": r["n_linked"], "value": r["share"], "status": "ok"}
+def linkage(rows: list[Row]) -> list[Row]:
+    """Shares of people found elsewhere, in whole per cent and without the numbers behind them.
+
+    The people that two agencies share are the same in both agencies' rows, so what is hidden in one could be read off
+    another. Without numbers there is nothing to subtract; of `FEWEST` people or more, a per cent tells no single one.
+    """
+    return [
+        blank(r, "linkage") if r["n"] < FEWEST else {**r, "n": None, "n_linked": None, "share": round(r["share"], 2)}
         for r in rows
-    ]  # fmt: skip
-    kept = implementation(as_described, profile, [])
-    return [blank(r, "linkage") if k["status"] != "ok" else r for r, k in zip(rows, kept, strict=True)]
+    ]
 
 
 def _place(row: Row) -> Place:

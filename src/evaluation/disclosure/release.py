@@ -78,6 +78,7 @@ def _changed(before: list[Row], after: list[Row]) -> int:
 
 def _suppress(done: Released, full: Tables, profile: Profile, people: bool) -> None:
     rows = done.tables
+    rows["linkage"] = linkage(rows.get("linkage", []))  # of people, whatever the study's units are
     rows["series"] = counts.series(rows["series"], profile, people)
     if people:
         _protect_people(rows, profile)
@@ -102,8 +103,7 @@ def _sizes_kept(rows: dict[str, list[Row]], profile: Profile, primary: str) -> t
 def _short_figures(rows: dict[str, list[Row]], plain: set[str]) -> None:
     """Fewer digits where more would tell numbers of people that are withheld."""
     rows["baseline"] = rounding.uncounted(rows["baseline"])
-    for name in ("implementation", "linkage"):
-        rows[name] = rounding.uncounted(rows[name])
+    rows["implementation"] = rounding.uncounted(rows["implementation"])
     rows["balance"] = [rounding.short(r) for r in rows["balance"]]
     rows["attrition"] = rounding.attrition(rows["attrition"])
     rows["diagnostics"] = rounding.diagnostics(rows["diagnostics"])
@@ -141,6 +141,5 @@ def _protect_people(rows: dict[str, list[Row]], profile: Profile) -> None:
     rows["diagnostics"] = rules.of_lost(rows["diagnostics"], rows["attrition"])
     rows["subgroups"] = cohorts.subgroups(rows.get("subgroups", []), profile, full, rows["estimates"])
     rows["implementation"] = implementation(rows.get("implementation", []), profile, shown)
-    rows["linkage"] = linkage(rows.get("linkage", []), profile)
     rows["data_quality"] = counts.data_quality(rows["data_quality"])
     _short_figures(rows, rounding.plain_analyses(rows["analyses"], keep))

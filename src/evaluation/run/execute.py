@@ -13,7 +13,7 @@ from evaluation.disclosure.release import release
 from evaluation.errors import EvaluationError, NotEstimable
 from evaluation.estimators.base import Estimator, PanelEstimator
 from evaluation.results import ResultSet, Row
-from evaluation.run import describe
+from evaluation.run import describe, marks
 from evaluation.run.engines import prepared
 from evaluation.run.multiplicity import adjusted
 from evaluation.run.plan import Plan
@@ -178,6 +178,8 @@ def run(plan: Plan, out: Path, *, jobs: int = 1, engine: str = "duckdb", progres
             store=plan.stored.provenance() if plan.stored else None,
         ),
     )
+    if plan.stored and plan.stored.removed:
+        marks.write(folder / "results", plan.stored.removed)
     shown = sum(r["status"] == "ok" for r in released.tables["estimates"])
     return RunResult(
         study.study, folder, tuple(released.tables["analyses"]), shown, sum(released.n_suppressed.values())

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import EvaluationError
-from evaluation.run.stored import snapshot_of
+from evaluation.run.stored import removals, snapshot_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from evaluation.data.store.store import Store
 
@@ -24,12 +24,15 @@ def mark(store: Store, runs: Path) -> list[Path]:
     for results, line, seal in _runs(runs, store.project):
         if line > len(entries) or entries[line - 1].hash != seal:
             continue  # of another store
-        gone = [{"line": e.number, "day": e.time[:10], "why": e.content["why"]}
-                for e in entries[line:] if e.kind == "removed"]  # fmt: skip
-        if gone:
-            (results / MARK).write_text(json.dumps(gone, indent=2) + "\n", encoding="utf-8")
+        if gone := removals(entries[line:]):
+            write(results, gone)
             found.append(results.parent)
     return found
+
+
+def write(results: Path, gone: Iterable[dict[str, Any]]) -> None:
+    """Mark the run whose results lie in a folder."""
+    (results / MARK).write_text(json.dumps(list(gone), indent=2) + "\n", encoding="utf-8")
 
 
 def _runs(folder: Path, project: str) -> Iterator[tuple[Path, int, Any]]:

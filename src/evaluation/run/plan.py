@@ -61,10 +61,10 @@ def plan(path: Path, engine: str = "duckdb", origin: Origin | None = None) -> Pl
     chosen = tuple((analysis, examined.estimators[i]) for i, analysis in analyses)
     doubts = (replace(p, severity="warning") for p in examined.no_comparison)
     built = examined.built
+    noticed = (*(examined.stored.notes if examined.stored else ()), *(built.checks if built else ()))
     return Plan(
         examined.file, examined.source, chosen, tuple(in_file_order([*problems, *doubts])),
-        built.files if built else examined.source.files, built.flow if built else (),
-        built.checks if built else (), examined.stored)  # fmt: skip
+        built.files if built else examined.source.files, built.flow if built else (), noticed, examined.stored)  # fmt: skip
 
 
 def check(path: Path, origin: Origin | None = None) -> list[Problem]:

@@ -9,17 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import DataError, EvaluationError, Problem, StudyError
+from evaluation.results import Check
 from evaluation.study.load import Draft, StudyFile
 from evaluation.study.models import CohortDesign
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evaluation.data.store.linkage import Pass
     from evaluation.data.store.reading import Found, Read
+    from evaluation.data.store.receipts import Entry
     from evaluation.data.store.snapshot import Snapshot
     from evaluation.data.store.store import Store
     from evaluation.dictionary.agreements import Agreement, Purpose
     from evaluation.results import Row
+    from evaluation.study.models import Study
 
 COVERAGE = "coverage"
+KEYS = {
+    "match_state_id": "state number",
+    "match_ssn4_name_birth": "four digits of the social security number, last name, date of birth",
+    "match_names_birth_sex": "names, date of birth, sex",
+    "match_names_birth": "names, date of birth",
+}
 PURPOSE: Purpose = "evaluation"
 
 
@@ -38,17 +50,18 @@ class Stored:
 
     snapshot: Snapshot
     agreements: tuple[Agreement, ...]
+    agencies: dict[str, list[str]]  # by table
     read: Read
+    notes: tuple[Check, ...] = ()
+    removed: tuple[dict[str, Any], ...] = ()  # what was removed after the snapshot, which is of an earlier run then
     tables: dict[str, list[Row]] = field(default_factory=dict)
 
     def provenance(self) -> dict[str, Any]:
         """The part of `provenance.json` that tells of the store."""
-        passes = [{"key": p.key, "people_with_it": p.with_key, "links": p.links, "refused": p.refused}
-                  for p in self.read.passes]  # fmt: skip
         return {
             "snapshot": self.snapshot.to_dict(),
             "agreements": [a.agreement for a in self.agreements],
-            "linkage": passes,
+            "linkage": [p.key for p in self.read.passes],  # what each did is in a table, where small numbers are hidden
         }
 
 
@@ -86,27 +99,68 @@ def _stored(file: StudyFile, origin: Origin, folder: Path) -> Stored:
     import pyarrow.parquet as pq
 
     from evaluation.data.store.coverage import coverage_table, covered
-    from evaluation.data.store.reading import PERSONS, read
+    from evaluation.data.store.reading import PERSON, PERSONS, Leave, read, sources
     from evaluation.data.store.snapshot import entries_of, latest
     from evaluation.data.store.store import open_store
-    from evaluation.dictionary.agreements import read_agreements
+    from evaluation.dictionary.agreements import read_agreements, using, withheld
     from evaluation.dictionary.tables import tables
 
     store = open_store(origin.folder)
     asked = [name for name in file.study.data.tables if name != COVERAGE]
     _known(asked, list(tables()))
-    people = any(f.name == "person_id" for name in asked for f in tables()[name].fields)
-    wanted = list(dict.fromkeys([*asked, *([PERSONS] if people else [])]))
+    linked = _follows_people(file.study) and any(f.name == PERSON for name in asked for f in tables()[name].fields)
+    wanted = list(dict.fromkeys([*asked, *([PERSONS] if linked else [])]))
     snapshot = latest(store, wanted) if origin.like is None else snapshot_of(origin.like)
     entries = entries_of(store, snapshot)
-    done = read(store, snapshot, asked, folder)
-    _there(asked, done, store)
-    cohort = isinstance(file.study.design, CohortDesign)
-    agreements, missing = _allowed(read_agreements(store.folder / "agreements"), done, origin.today, linked=cohort)
+    agencies = sources(store, snapshot, wanted)
+    _there(asked, agencies, store)
+    in_force = read_agreements(store.folder / "agreements")
+    relied, missing = using(in_force, agencies, PURPOSE, origin.today, linked=linked)
     if missing:
         raise DataError(*missing)
+    without = {
+        (table, agency): fields
+        for table, those in agencies.items() for agency in those
+        if (fields := withheld(in_force, agency, table, [f.name for f in tables()[table].fields], PURPOSE, origin.today))
+    }  # fmt: skip
+    done = read(store, snapshot, asked, folder, Leave(linked, without))
     pq.write_table(coverage_table(covered(entries)), folder / f"{COVERAGE}.parquet")
-    return Stored(snapshot, tuple(agreements), done)
+    notes = (*_withheld(without), *_silent(relied, agencies))
+    return Stored(snapshot, tuple(relied), agencies, done, notes, removals(store.log.readable()[snapshot.line :]))
+
+
+def removals(entries: Iterable[Entry]) -> tuple[dict[str, Any], ...]:
+    """The removals among entries of the log, as runs that read before them are marked with them."""
+    return tuple(
+        {"line": e.number, "day": e.time[:10], "why": e.content["why"]} for e in entries if e.kind == "removed"
+    )
+
+
+def _follows_people(study: Study) -> bool:
+    """Whether records of one person are put together: in a cohort, and in a panel whose units are persons."""
+    return isinstance(study.design, CohortDesign) or study.design.unit == "person_id"
+
+
+def _withheld(without: dict[tuple[str, str], frozenset[str]]) -> list[Check]:
+    return [
+        Check("fields_withheld", "warn", f"No agreement in force covers these fields of {table} from {agency}, so they "
+              f"were not read, of any agency: {', '.join(sorted(fields))}.", term=table)
+        for (table, agency), fields in sorted(without.items())
+    ]  # fmt: skip
+
+
+def _silent(relied: list[Agreement], agencies: dict[str, list[str]]) -> list[Check]:
+    """Agencies that may send a table and never did: what happened there is not counted."""
+    found = []
+    for table, those in agencies.items():
+        may = {party for a in relied if table in a.tables for party in a.parties}
+        if silent := sorted(may - set(those)):
+            what = (
+                f"By the agreements {', '.join(silent)} may send {table} too and {'has' if len(silent) == 1 else 'have'} "
+                "not: what is known there alone is not counted."
+            )
+            found.append(Check("agencies_silent", "info" if table == "persons" else "warn", what, term=table))
+    return found
 
 
 def _known(asked: list[str], known: list[str]) -> None:
@@ -118,19 +172,11 @@ def _known(asked: list[str], known: list[str]) -> None:
                                   f"Tables: {listed(known)}.") for n in wrong))  # fmt: skip
 
 
-def _there(asked: list[str], done: Read, store: Store) -> None:
-    if gone := [name for name in asked if name not in done.files]:
+def _there(asked: list[str], agencies: dict[str, list[str]], store: Store) -> None:
+    if gone := [name for name in asked if not agencies.get(name)]:
         what = f"no agency has sent rows of the {'table' if len(gone) == 1 else 'tables'} {', '.join(gone)}."
         fix = "Leave it out of data.tables, or have it submitted: evaluation status."
         raise DataError(Problem(str(store.folder), "tables", what, fix))
-
-
-def _allowed(
-    agreements: list[Agreement], done: Read, day: date, *, linked: bool
-) -> tuple[list[Agreement], list[Problem]]:
-    from evaluation.dictionary.agreements import using
-
-    return using(agreements, done.agencies, PURPOSE, day, linked=linked)
 
 
 def snapshot_of(run: Path) -> Snapshot:
@@ -161,7 +207,7 @@ def snapshot_of(run: Path) -> Snapshot:
 
 
 def _told(study: str, stored: Stored) -> dict[str, list[Row]]:
-    of = stored.read.agencies
+    of = stored.agencies
     agreements = [
         {
             "study": study, "agreement": a.agreement, "title": a.title, "parties": ", ".join(a.parties),
@@ -171,7 +217,8 @@ def _told(study: str, stored: Stored) -> dict[str, list[Row]]:
         }
         for a in stored.agreements
     ]  # fmt: skip
-    return {"agreements": agreements, "linkage": [_share(study, f) for f in stored.read.found]}
+    passes = [_pass(study, p) for p in stored.read.passes if p.with_key]
+    return {"agreements": agreements, "linkage": [*(_share(study, f) for f in stored.read.found), *passes]}
 
 
 def _share(study: str, found: Found) -> Row:
@@ -181,4 +228,12 @@ def _share(study: str, found: Found) -> Row:
         "study": study, "agency": found.agency,
         "stratum": f"{DIVISIONS[found.division]}: {found.group}" if found.division else "",
         "n": found.people, "n_linked": found.linked, "share": found.linked / found.people, "status": "ok",
+    }  # fmt: skip
+
+
+def _pass(study: str, one: Pass) -> Row:
+    """What a match key did, of the people of all agencies: `n` have it, and `n_linked` were joined to others by it."""
+    return {
+        "study": study, "agency": "", "stratum": f"Key: {KEYS[one.key]}", "n": one.with_key, "n_linked": one.links,
+        "share": one.links / one.with_key, "status": "ok",
     }  # fmt: skip

@@ -32,6 +32,10 @@ def broken_store(document: Document) -> Iterator[Problem]:
     ):
         if data.get(key):
             yield document.problem(("data", key), what, "Delete the line, or the line store: true.", of_key=True)
+    if document.at(("disclosure", "profile")) == "none" and document.at(("design", "units_are")) != "places":
+        what = "agencies' records of people leave under a profile that hides small numbers."
+        fix = "Write cms11, or wonder10; or units_are: places in the design of a panel of areas or agencies."
+        yield document.problem(("disclosure", "profile"), what, fix)
     yield from _people(document)
 
 
@@ -42,6 +46,3 @@ def _people(document: Document) -> Iterator[Problem]:
         what = "this key is missing."
         fix = "Add it, and design.comparison: the events that begin each person's follow-up, found in data.tables."
         yield document.problem(("design", "index"), what, fix)
-    if document.at(("disclosure", "profile")) == "none":
-        what = "agencies' records of people leave under a profile that hides small numbers."
-        yield document.problem(("disclosure", "profile"), what, "Write cms11, or wonder10.")

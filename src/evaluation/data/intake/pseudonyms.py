@@ -23,6 +23,9 @@ SHORTEST = 32  # bytes of a key
 LETTERS = 32  # of a token: 160 bits
 _BETWEEN = "\x1f"  # no normalised field holds it
 # Keys by which people of different agencies are matched, the surest first; each needs all of its fields.
+UNKNOWN = frozenset(
+    ("NONE", "NULL", "UNKNOWN", "UNK", "NOTKNOWN", "NOTGIVEN", "REFUSED", "PENDING", "MISSING", "NOTAPPLICABLE", "TBD")
+)
 MATCH_KEYS: dict[str, tuple[str, ...]] = {
     "match_state_id": ("state_id",),
     "match_ssn4_name_birth": ("ssn4", "last_name", "birth_date"),
@@ -55,8 +58,9 @@ class Pseudonyms:
 def normalised(field: str, text: str | None) -> str | None:
     """A field as every agency's spelling of it comes out the same; None where nothing is left.
 
-    Names and official numbers: without accents, capitals, letters and digits alone. Sex: F, M or X. Dates (ISO) and
-    an agency's own numbers: as they stand, for there 1-23 and 12-3 may be two people.
+    Names and official numbers: without accents, capitals, letters and digits alone; words for what is not known, and
+    numbers of one sign alone, are nothing. Sex: F, M or X. Dates (ISO) and an agency's own numbers: as they stand, for
+    there 1-23 and 12-3 may be two people.
     """
     if text is None:
         return None
@@ -66,6 +70,8 @@ def normalised(field: str, text: str | None) -> str | None:
     found = "".join(c for c in capitals if c.isalnum())  # accents, now letters of their own, are none of these
     if field == "sex":
         return {"FEMALE": "F", "F": "F", "MALE": "M", "M": "M"}.get(found, "X" if found else None)
+    if found in UNKNOWN or (field == "state_id" and len(set(found)) == 1) or (field == "ssn4" and found == "0000"):
+        return None
     return found or None
 
 

@@ -1,7 +1,8 @@
 """Who is the same person at several agencies: by match keys, the surest first, never against a state number.
 
 Passes are deterministic: people who share a key are one person, unless that would join two different state numbers;
-then they stay apart and are counted. What linkage misses makes outcomes look better than they are (an arrest that is
+then they stay apart and are counted. A key that more than two people of one agency have is none (a number written where
+there is none, a very common name), and is not used; they are counted too. What linkage misses makes outcomes look better than they are (an arrest that is
 not found is no arrest), so its rates are told by agency, year of birth, sex and race.
 """
 
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 STATE = "match_state_id"
+MOST = 2  # people of one agency who may share a key: one entered twice
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What one match key did: people (of an agency) who have it, links it made, and links refused."""
+    """What one match key did: people (of an agency) who have it, links it made, links refused, and people whose key
+    was not used because too many have it."""
 
     key: str
     with_key: int
     links: int
     refused: int
+    common: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,17 +55,29 @@ def link(people: pa.Table) -> Linkage:
     ordered = people.sort_by([("person_id", "ascending"), ("agency_id", "ascending")])
     n = ordered.num_rows
     label: Integers = np.arange(n)
-    states = _codes(ordered[STATE])
+    agencies = _codes(ordered["agency_id"])
+    states, _ = _used(_codes(ordered[STATE]), agencies)
     passes = []
     for key in MATCH_KEYS:
-        codes = _codes(ordered[key])
+        codes, common = _used(_codes(ordered[key]), agencies)
         joined, refused = _merged(label, codes, states)
-        passes.append(Pass(key, int((codes >= 0).sum()), _n(label) - _n(joined), refused))
+        passes.append(Pass(key, int((codes >= 0).sum()), _n(label) - _n(joined), refused, common))
         label = joined
     _, first = np.unique(label, return_index=True)
     names = ordered["person_id"].combine_chunks().take(pa.array(first[np.searchsorted(np.unique(label), label)]))
     linked = pa.table({"agency_id": ordered["agency_id"], "person_id": ordered["person_id"], "linked_id": names})
     return Linkage(linked, tuple(passes))
+
+
+def _used(codes: Integers, agencies: Integers) -> tuple[Integers, int]:
+    """The codes without those that more than `MOST` people of one agency have; and how many people have such."""
+    has = codes >= 0
+    pairs = np.column_stack([codes[has], agencies[has]])
+    if not len(pairs):
+        return codes, 0
+    values, times = np.unique(pairs, axis=0, return_counts=True)
+    common = np.isin(codes, values[times > MOST, 0]) & has
+    return np.where(common, -1, codes), int(common.sum())
 
 
 def _n(label: Integers) -> int:

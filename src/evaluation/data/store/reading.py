@@ -38,19 +38,41 @@ class Found:
 
 @dataclass(frozen=True)
 class Read:
-    """What was read: the files by table, the agencies in each, and the linkage (none without people)."""
+    """What was read: the files by table, and the linkage (none where people are not followed)."""
 
     files: dict[str, Path]
-    agencies: dict[str, list[str]]
     passes: tuple[Pass, ...] = ()
     found: tuple[Found, ...] = ()
 
 
-def read(store: Store, snapshot: Snapshot, tables: list[str], folder: Path) -> Read:
+@dataclass(frozen=True)
+class Leave:
+    """What may be read: whether people may be followed from table to table, and what of a table may not be.
+
+    `withheld`: by table and agency, the fields that no agreement covers.
+    """
+
+    linked: bool
+    withheld: dict[tuple[str, str], frozenset[str]]
+
+    def of(self, table: str) -> set[str]:
+        """Fields of a table that are withheld from some agency's rows."""
+        return {f for (name, _), fields in self.withheld.items() if name == table for f in fields}
+
+
+def sources(store: Store, snapshot: Snapshot, tables: list[str]) -> dict[str, list[str]]:
+    """The agencies whose rows each table holds; tables without a row are left out."""
+    with connect() as connection:
+        scans = {name: sql for name in tables if (sql := scan(store, snapshot, name)) is not None}
+        return {name: _agencies(connection, sql) for name, sql in scans.items()}
+
+
+def read(store: Store, snapshot: Snapshot, tables: list[str], folder: Path, leave: Leave) -> Read:
     """Write the tables of a snapshot as Parquet into a folder, as a study reads them.
 
-    Where rows tell of people, `person_id` becomes the same for all who are one person (see `linkage`); tokens and the
-    store's own columns stay behind. Tables without a row are left out.
+    Where people are followed, `person_id` becomes the same for all records of one person (see `linkage`); where they
+    are not, it stays behind, as tokens, the store's own columns and withheld fields always do. Tables without a row
+    are left out.
 
     Raises
     ------
@@ -60,18 +82,16 @@ def read(store: Store, snapshot: Snapshot, tables: list[str], folder: Path) -> R
     with connect() as connection:
         scans = {name: sql for name in tables if (sql := scan(store, snapshot, name)) is not None}
         columns = {name: _columns(connection, sql) for name, sql in scans.items()}
-        of_people = any(PERSON in c for c in columns.values())
+        of_people = leave.linked and any(PERSON in c for c in columns.values())
         people = scan(store, snapshot, PERSONS) if of_people else None
-        passes, found = _linked(connection, people) if people else ((), ())
-        agencies = {name: _agencies(connection, sql) for name, sql in scans.items()}
-        if people and PERSONS not in scans:
-            agencies[PERSONS] = _agencies(connection, people)
+        passes, found = _linked(connection, people, leave) if people else ((), ())
         files = {}
         folder.mkdir(parents=True, exist_ok=True)
         for name, sql in scans.items():
             files[name] = folder / f"{name}.parquet"
-            _write(connection, sql, columns[name], files[name], linked=bool(people))
-    return Read(files, agencies, passes, found)
+            gone = leave.of(name) | (set() if leave.linked else {PERSON})
+            _write(connection, sql, [c for c in columns[name] if c not in gone], files[name], linked=bool(people))
+    return Read(files, passes, found)
 
 
 def _columns(connection: DuckDBPyConnection, sql: str) -> list[str]:
@@ -96,10 +116,10 @@ def _write(connection: DuckDBPyConnection, sql: str, columns: list[str], file: P
     )
 
 
-def _linked(connection: DuckDBPyConnection, people: str) -> tuple[tuple[Pass, ...], tuple[Found, ...]]:
+def _linked(connection: DuckDBPyConnection, people: str, leave: Leave) -> tuple[tuple[Pass, ...], tuple[Found, ...]]:
     """Make the table `linked` (agency_id, person_id, linked_id); what each pass did, and what was found of whom."""
     there = _columns(connection, people)
-    keys = ", ".join(k if k in there else f"CAST(NULL AS VARCHAR) AS {k}" for k in MATCH_KEYS)
+    keys = ", ".join(f"{_key(k, there, leave)} AS {k}" for k in MATCH_KEYS)
     rows = connection.execute(
         f"SELECT {AGENCY} AS agency_id, {PERSON}, {keys} FROM {people} WHERE {PERSON} IS NOT NULL"
     ).to_arrow_table()
@@ -108,6 +128,15 @@ def _linked(connection: DuckDBPyConnection, people: str) -> tuple[tuple[Pass, ..
     connection.execute(f"CREATE TABLE {LINKED} AS SELECT DISTINCT * FROM linked_people")
     connection.unregister("linked_people")
     return done.passes, tuple(_found(connection, people, there))
+
+
+def _key(key: str, there: list[str], leave: Leave) -> str:
+    """SQL of a match key, NULL in rows of agencies of which a field of it is withheld."""
+    if key not in there:
+        return "CAST(NULL AS VARCHAR)"
+    without = [a for (table, a), fields in leave.withheld.items() if table == PERSONS and fields & {*MATCH_KEYS[key]}]
+    listed = ", ".join("'" + a.replace("'", "''") + "'" for a in sorted(without))
+    return f"CASE WHEN {AGENCY} NOT IN ({listed}) THEN {key} END" if without else key
 
 
 def _found(connection: DuckDBPyConnection, people: str, there: list[str]) -> list[Found]:

@@ -93,6 +93,19 @@ class Log:
             raise self._damaged(wrong[0])
         return entries
 
+    def readable(self) -> list[Entry]:
+        """Every entry, the chain of them unbroken, as readers take it: a last line that breaks off is not there yet.
+
+        Raises
+        ------
+        DataError
+            When a line was altered, left out or put in.
+        """
+        entries, wrong = self._read(whole=False)
+        if wrong:
+            raise self._damaged(wrong[0])
+        return entries
+
     def _damaged(self, what: str) -> DataError:
         fix = "Nothing is stored on a damaged log. `evaluation status --verify` names all; take it from a backup."
         return DataError(Problem(str(self.path), "log", what, fix))
@@ -125,8 +138,8 @@ class Log:
         """What is wrong with the chain, a sentence for each line; nothing where it is whole."""
         return self._read()[1]
 
-    def _read(self) -> tuple[list[Entry], list[str]]:
-        """The entries that can be read, and what is wrong."""
+    def _read(self, *, whole: bool = True) -> tuple[list[Entry], list[str]]:
+        """The entries that can be read, and what is wrong; `whole`: a last line that breaks off is wrong too."""
         if not self.path.exists():
             return [], []
         entries: list[Entry] = []
@@ -145,7 +158,7 @@ class Log:
                 found.append(f"line {number} of {self.path.name} does not follow the line above: one was altered, "
                              "left out or put in.")  # fmt: skip
             before = entry.hash
-        if lines[-1]:
+        if lines[-1] and whole:
             found.append(f"the last line of {self.path.name} breaks off; the next submission mends it.")
         return entries, found
 

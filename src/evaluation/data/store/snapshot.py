@@ -57,7 +57,7 @@ def latest(store: Store, tables: Iterable[str]) -> Snapshot:
     DataError
         When the log is damaged, or holds nothing yet.
     """
-    entries = store.log.whole()
+    entries = store.log.readable()
     if not entries:
         what = "nothing was submitted to this store yet."
         raise DataError(Problem(str(store.folder), "store", what, "See: evaluation status."))
@@ -95,7 +95,7 @@ def entries_of(store: Store, snapshot: Snapshot) -> list[Entry]:
     DataError
         When the log is damaged, or is not the one that the snapshot was taken of.
     """
-    entries = store.log.whole()[: snapshot.line]
+    entries = store.log.readable()[: snapshot.line]
     if store.project != snapshot.project or len(entries) < snapshot.line or entries[-1].hash != snapshot.hash:
         what = f"line {snapshot.line} of its log is not the one that the run read; this is another store."
         raise DataError(Problem(str(store.folder), "snapshot", what, "Name the store that the run read with --store."))

@@ -104,7 +104,8 @@ def create(folder: Path, project: str) -> Store:
     """
     if folder.exists() and not folder.is_dir():
         raise _taken(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # others than who runs it have no business there
+    folder.chmod(0o700)
     with locked(folder):
         if any(p.name != LOCK and not p.name.startswith(".") for p in folder.iterdir()):
             raise _taken(folder)

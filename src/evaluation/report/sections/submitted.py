@@ -42,7 +42,8 @@ def section(released: Released) -> str:
     parts = [paragraphs(lead, "They were used under these agreements:"), _agreements(agreements)]
     linkage = released.rows("linkage")
     if linkage:
-        parts += ["### Who was recognised at several agencies\n", paragraphs(LINKING), _linkage(linkage)]
+        parts += ["### Who was recognised at several agencies\n", paragraphs(LINKING)]
+        parts += [_linkage([r for r in linkage if r["agency"]])]
     return "\n".join(parts)
 
 
