@@ -44,31 +44,31 @@ def test_two_state_numbers_are_never_one_person():
     assert found.passes[-1].refused == 2
 
 
+def _usable(row, rows):
+    """A row without the keys that more than two people of one agency have."""
+    keys = []
+    for place, value in enumerate(row[2:], start=2):
+        of = [r[0] for r in rows if r[place] == value]
+        keys.append(None if max(of.count(agency) for agency in of) > 2 else value)
+    return (*row[:2], *keys)
+
+
+def _sharing(graph, rows, key):
+    """The first two groups of which some share a key."""
+    of = [{rows[i][2 + key] for i in group} - {None} for group in graph]
+    pairs = ((a, b) for a in range(len(of)) for b in range(a + 1, len(of)) if of[a] & of[b])
+    return next(pairs, None)
+
+
 def _slow(rows):
     """The same by sets of people, one group at a time."""
-    rows = [list(r) for r in rows]
-    for key in range(2, 2 + len(KEYS)):
-        for value in {r[key] for r in rows} - {None}:
-            of = [r[0] for r in rows if r[key] == value]
-            if max(of.count(agency) for agency in of) > 2:
-                for r in rows:
-                    r[key] = None if r[key] == value else r[key]
+    rows = [_usable(r, rows) for r in rows]
     groups = [{i} for i in range(len(rows))]
     for key in range(len(KEYS)):
         graph = [set(g) for g in groups]
-        changed = True
-        while changed:
-            changed = False
-            for a in range(len(graph)):
-                for b in range(a + 1, len(graph)):
-                    mine = {rows[i][2 + key] for i in graph[a]} - {None}
-                    theirs = {rows[i][2 + key] for i in graph[b]} - {None}
-                    if mine & theirs:
-                        graph[a] |= graph.pop(b)
-                        changed = True
-                        break
-                if changed:
-                    break
+        while pair := _sharing(graph, rows, key):
+            a, b = pair
+            graph[a] |= graph.pop(b)
         kept = []
         for joined in graph:
             if len({rows[i][2] for i in joined} - {None}) > 1:

@@ -62,9 +62,9 @@ def plan(path: Path, engine: str = "duckdb", origin: Origin | None = None) -> Pl
     doubts = (replace(p, severity="warning") for p in examined.no_comparison)
     built = examined.built
     noticed = (*(examined.stored.notes if examined.stored else ()), *(built.checks if built else ()))
-    return Plan(
-        examined.file, examined.source, chosen, tuple(in_file_order([*problems, *doubts])),
-        built.files if built else examined.source.files, built.flow if built else (), noticed, examined.stored)  # fmt: skip
+    warnings = tuple(in_file_order([*problems, *doubts]))
+    files, flow = (built.files, built.flow) if built else (examined.source.files, ())
+    return Plan(examined.file, examined.source, chosen, warnings, files, flow, noticed, examined.stored)
 
 
 def check(path: Path, origin: Origin | None = None) -> list[Problem]:

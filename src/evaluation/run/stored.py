@@ -118,11 +118,13 @@ def _stored(file: StudyFile, origin: Origin, folder: Path) -> Stored:
     relied, missing = using(in_force, agencies, PURPOSE, origin.today, linked=linked)
     if missing:
         raise DataError(*missing)
+    named = {table: [f.name for f in tables()[table].fields] for table in agencies}
     without = {
         (table, agency): fields
-        for table, those in agencies.items() for agency in those
-        if (fields := withheld(in_force, agency, table, [f.name for f in tables()[table].fields], PURPOSE, origin.today))
-    }  # fmt: skip
+        for table, those in agencies.items()
+        for agency in those
+        if (fields := withheld(in_force, agency, table, named[table], PURPOSE, origin.today))
+    }
     done = read(store, snapshot, asked, folder, Leave(linked, without))
     pq.write_table(coverage_table(covered(entries)), folder / f"{COVERAGE}.parquet")
     notes = (*_withheld(without), *_silent(relied, agencies))
@@ -156,8 +158,8 @@ def _silent(relied: list[Agreement], agencies: dict[str, list[str]]) -> list[Che
         may = {party for a in relied if table in a.tables for party in a.parties}
         if silent := sorted(may - set(those)):
             what = (
-                f"By the agreements {', '.join(silent)} may send {table} too and {'has' if len(silent) == 1 else 'have'} "
-                "not: what is known there alone is not counted."
+                f"By the agreements {', '.join(silent)} may send {table} too and "
+                f"{'has' if len(silent) == 1 else 'have'} not: what is known there alone is not counted."
             )
             found.append(Check("agencies_silent", "info" if table == "persons" else "warn", what, term=table))
     return found

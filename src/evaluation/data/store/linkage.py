@@ -2,8 +2,9 @@
 
 Passes are deterministic: people who share a key are one person, unless that would join two different state numbers;
 then they stay apart and are counted. A key that more than two people of one agency have is none (a number written where
-there is none, a very common name), and is not used; they are counted too. What linkage misses makes outcomes look better than they are (an arrest that is
-not found is no arrest), so its rates are told by agency, year of birth, sex and race.
+there is none, a very common name), and is not used; they are counted too. What linkage misses makes outcomes look
+better than they are (an arrest that is not found is no arrest), so its rates are told by agency, year of birth, sex and
+race.
 """
 
 from __future__ import annotations
