@@ -213,7 +213,7 @@ TABLES = "  tables: [persons, program_episodes, justice_events, custody_periods,
 
 @pytest.mark.parametrize(("old", "new", "said"), [
     (TABLES, "  tables: [persons, programme_episodes, justice_events, custody_periods, deaths]\n", 'the dictionary has no table "programme_episodes"'),
-    ("custody_periods, deaths]", "custody_periods, deaths, hearings]", "no agency has sent rows of the table hearings"),
+    ("custody_periods, deaths]", "custody_periods, deaths, hearings]", "no agency has sent the table hearings"),
     (TABLES, "", "Add it. Write tables: [program_episodes, justice_events]"),
     (TABLES, "  tables: {persons: persons.parquet}\n", "the tables come from the store, which knows their files"),
     ("  store: true  ", "  store: false ", "a list of tables is for studies of what agencies submitted"),

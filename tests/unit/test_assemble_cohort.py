@@ -226,6 +226,20 @@ def test_characteristics_are_of_the_day_before_the_index_date(made):
     assert (checks["differing_rows"].term, checks["differing_rows"].counts) == ("age", (1,))
 
 
+def test_an_age_from_a_year_of_birth_is_reckoned_from_its_middle(made):
+    persons = [("a", 2000), ("b", 2000), ("c", None), ("d", 2030)]
+    episodes = [
+        court("a", "2019-06-30"),
+        court("b", "2019-07-01"),
+        court("c", "2019-07-01"),
+        court("d", "2019-07-01"),
+        OTHER,
+    ]
+    found, _, _ = made(episodes, [arrest("a", "2019-12-01")], more=[("persons", persons, "person_id birth_year")],
+                       characteristics={"age": {"table": "persons", "age_from": "birth_year"}})  # fmt: skip
+    assert [only(found, p)["age"] for p in "abcd"] == [18, 19, None, None]
+
+
 # --------------------------------------------------------------------------- time
 
 

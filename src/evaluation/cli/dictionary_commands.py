@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from evaluation.dictionary.tables import Table
 
 Form = Literal["datapackage", "docs", "redcap"]
+_UNCHECKED = (
+    "REDCap has no place for keys, rules, forms of texts, units and marks for missing values, and does not check them; "
+    "they stand in the field annotations, so that nothing is lost when the file is read back."
+)
 
 
 def dictionary(
@@ -61,18 +66,22 @@ def dictionary(
 
     one = None if table is None else table_named(table)
     chosen = list(tables().values()) if one is None else [one]
-    _together(to, from_redcap, out)
+    _together(one, search, codes, to, from_redcap, out)
     if out is not None and from_redcap is not None:
         _from_redcap(from_redcap, out, force, as_json)
     elif out is not None and to is not None:
-        _write(out, _exported(chosen, to), force)
-        say(str(out))
+        _write({out: _exported(chosen, to).encode()}, force)
+        _written([out], as_json)
+        if to == "redcap":
+            tell(_UNCHECKED)
     elif search is not None:
         hits = found(search, one)
         if as_json:
             print_json([asdict(h) for h in hits])
-        else:
+        elif hits:
             print_table("", ("table", "field", "title"), [(h.table, h.field, h.title) for h in hits])
+        else:
+            tell(f'No field has "{search}" in its names, texts or codes.')
     elif as_json:
         print_json(datapackage(chosen)["resources"])
     elif one is not None:
@@ -83,12 +92,26 @@ def dictionary(
     return 0
 
 
-def _together(to: str | None, from_redcap: Path | None, out: Path | None) -> None:
+def _together(
+    one: Table | None, search: str | None, codes: bool, to: Form | None, from_redcap: Path | None, out: Path | None
+) -> None:
+    """Refuse options of which one would be ignored."""
+    writes = "--to" if to is not None else "--from-redcap"
     if to is not None and from_redcap is not None:
-        raise UsageError(Problem("", "--to", "--to and --from-redcap exclude each other.", "Give one of them."))
+        raise _misused("--to", "--to and --from-redcap exclude each other.", "Give one of them.")
     if (to is None and from_redcap is None) != (out is None):
         fix = "Name what to write with --to or --from-redcap, and where with --out."
-        raise UsageError(Problem("", "--out", "--out goes with --to or --from-redcap.", fix))
+        raise _misused("--out", "--out goes with --to or --from-redcap.", fix)
+    if one is not None and from_redcap is not None:
+        raise _misused("TABLE", "--from-redcap reads all forms of a file, and takes no TABLE.", "Leave TABLE out.")
+    if search is not None and out is not None:
+        raise _misused("--search", f"--search and {writes} exclude each other.", "Give one of them.")
+    if codes and (one is None or search is not None or out is not None):
+        raise _misused("--codes", "--codes shows the codes of one table.", "Give a TABLE, and nothing else.")
+
+
+def _misused(key: str, what: str, fix: str) -> UsageError:
+    return UsageError(Problem("", key, what, fix))
 
 
 def _exported(chosen: Sequence[Table], to: Form) -> str:
@@ -109,30 +132,36 @@ def _from_redcap(source: Path, out: Path, force: bool, as_json: bool) -> None:
     from evaluation.dictionary.redcap_import import imported, read
 
     done = imported(read(source))
-    for name, text in done.files.items():
-        if (out / name).exists() and not force:
-            raise _in_the_way(out / name)
-        del text
-    for name, text in done.files.items():
-        _write(out / name, text, force)
+    files = {out / name: text.encode() for name, text in done.files.items()}
+    _write(files, force)
     if as_json:
-        print_json({"files": [str(out / name) for name in done.files], "not_carried": list(done.not_carried)})
+        print_json({"files": [str(file) for file in files], "not_carried": list(done.not_carried)})
         return
-    for name in done.files:
-        say(str(out / name))
+    _written([*files], as_json)
     for text in done.not_carried:
         tell(text)
 
 
-def _write(file: Path, text: str, force: bool) -> None:
-    if file.exists() and not force:
-        raise _in_the_way(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8", newline="")
+def _write(files: dict[Path, bytes], force: bool) -> None:
+    """Write files, each whole or not at all, and none where one would replace another unasked."""
+    from evaluation.data.store.files import whole
+
+    for file in files:
+        if file.exists() and not force:
+            what = "this file exists."
+            raise UsageError(Problem(str(file), "", what, "Give another --out, or --force to replace it."))
+    for file, content in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with whole(file) as draft:
+            draft.write_bytes(content)
 
 
-def _in_the_way(file: Path) -> UsageError:
-    return UsageError(Problem(str(file), "", "this file exists.", "Give another --out, or --force to replace it."))
+def _written(files: Sequence[Path], as_json: bool) -> None:
+    if as_json:
+        print_json({"files": [str(file) for file in files]})
+        return
+    for file in files:
+        say(str(file))
 
 
 def template(
@@ -142,6 +171,7 @@ def template(
     to: Literal["xlsx", "csv"],
     agency: str,
     out: Annotated[Path, Parameter(name="--out")] = Path(),
+    as_json: AsJson = False,
 ) -> int:
     """Write an empty file for an agency to fill.
 
@@ -159,16 +189,18 @@ def template(
     from evaluation.dictionary.search import table_named
 
     asked = table_named(table)
+    if not re.fullmatch("[a-z][a-z0-9_]*", agency):
+        fix = "Take the id from the store's agencies.yaml: small letters, digits and underscores."
+        raise _misused("--agency", "this is no id of an agency.", fix)
+    file = out / f"{asked.name}.{to}"
+    if file.exists():
+        raise UsageError(Problem(str(file), "", "this file exists; it may be filled already.", "Give another --out."))
     if to == "xlsx":
         from evaluation.dictionary.templates.xlsx import workbook
 
         content = workbook(asked, agency)
     else:
         content = (",".join(f.name for f in asked.fields) + "\r\n").encode("utf-8-sig")
-    out.mkdir(parents=True, exist_ok=True)
-    file = out / f"{asked.name}.{to}"
-    if file.exists():
-        raise UsageError(Problem(str(file), "", "this file exists; it may be filled already.", "Give another --out."))
-    file.write_bytes(content)
-    say(str(file))
+    _write({file: content}, force=False)
+    _written([file], as_json)
     return 0

@@ -250,6 +250,12 @@ def _show_status(found: Status) -> None:
             for q in found.quality
         ],
     )
+    shown(
+        "Told differently by two agencies",
+        ("table", "what", "periods"),
+        [(d.table, d.message, ", ".join(d.periods[:12]) + (" …" if len(d.periods) > 12 else ""))
+         for d in found.differing],
+    )  # fmt: skip
     if not (found.received or found.awaited or found.rejected):
         say("Nothing was received yet, and nothing is due.")
 

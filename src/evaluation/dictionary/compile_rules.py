@@ -25,15 +25,15 @@ Z_LIMIT, Z_SCALE, EARLIER = 3.5, 0.6745, 8  # Iglewicz & Hoaglin (1993)
 class RowsBroken:
     """A query of one column `row`: the rows that break a rule, NULL where the whole file does; and where it points.
 
-    `needs` are tables that must be known for the query to run. `pairs`: rows are held against others of the same file,
-    which takes for ever where keys stand there many times.
+    `needs` are tables that must be known for the query to run. `pairs`, where rows are held against others of the same
+    file, is a query of how many: where keys stand there many times, it would take for ever.
     """
 
     rule: str
     columns: tuple[str, ...]
     sql: str
     needs: tuple[str, ...] = ()
-    pairs: bool = False
+    pairs: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,15 @@ def _compared(rule: Compare, table: Table, known: Known) -> RowsBroken | None:
         return None
     same = " AND ".join(f"this.{identifier(a)} = other.{identifier(b)}" for a, b in rule.on.items())
     sql = f"SELECT DISTINCT this.row FROM {TYPED} AS this JOIN {other} AS other ON {same} WHERE NOT ({rule.holds})"
-    return RowsBroken(rule.id, rule.columns, sql, (rule.with_table,), pairs=rule.with_table == table.name)
+    pairs = _pairs(tuple(rule.on), tuple(rule.on.values()), TYPED) if rule.with_table == table.name else None
+    return RowsBroken(rule.id, rule.columns, sql, (rule.with_table,), pairs)
+
+
+def _pairs(left: tuple[str, ...], right: tuple[str, ...], source: str) -> str:
+    """How many pairs of rows a join of a table with itself has, found without making them."""
+    sides = [f"SELECT [{', '.join(f'CAST({c} AS VARCHAR)' for c in map(identifier, names))}] AS key, count(*) AS n FROM {source} GROUP BY ALL"  # noqa: E501
+             for names in (left, right)]  # fmt: skip
+    return f"SELECT coalesce(sum(l.n * r.n), 0) FROM ({sides[0]}) l JOIN ({sides[1]}) r USING (key)"
 
 
 def _changed(rule: Change, known: Known) -> RowsBroken:
@@ -148,7 +156,7 @@ def _changed(rule: Change, known: Known) -> RowsBroken:
         f"SELECT row FROM judged WHERE n >= {EARLIER} AND spread > 0 "
         f"AND {Z_SCALE} * abs(x - middle) / spread > {Z_LIMIT}"
     )
-    return RowsBroken(rule.id, rule.columns, sql, pairs=True)
+    return RowsBroken(rule.id, rule.columns, sql, pairs=_pairs(rule.by, rule.by, TYPED))
 
 
 def _covered(rule: Coverage, known: Known) -> RowsBroken:
@@ -182,6 +190,15 @@ def _agreeing(rule: Agree, table: Table, known: Known) -> RowsBroken | None:
         f"WHERE coalesce(l.row, r.row) IS NOT NULL AND {apart}"
     )
     return RowsBroken(rule.id, rule.columns, sql, (rule.left.table, rule.right.table))
+
+
+def periods_apart(rule: Agree, sources: Mapping[str, str]) -> str | None:
+    """SQL of the periods (`period`) in which two counts are apart in what is stored; None where a table is not."""
+    if rule.left.table not in sources or rule.right.table not in sources:
+        return None
+    left, right = (_counted(c, rule.per, sources[c.table]) for c in (rule.left, rule.right))
+    apart = f"abs(l.n - r.n) > {rule.tolerance} * greatest(l.n, r.n) AND greatest(l.n, r.n) >= {rule.minimum}"
+    return f"SELECT period FROM ({left}) l JOIN ({right}) r USING (period) WHERE {apart} ORDER BY period"
 
 
 def _counted(count: Count, per: str, source: str) -> str:

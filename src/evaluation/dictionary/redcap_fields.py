@@ -12,12 +12,16 @@ from evaluation.dictionary.codelists import codelist
 
 _NOT_DATA = {"descriptive": "texts on the form", "file": "files", "signature": "signatures",
              "sql": "lists from a query"}  # fmt: skip
+_NEVER = {"ssn": "whole social security numbers", "phone": "telephone numbers", "email": "email addresses"}
+_KINDS = {"text", "notes", "dropdown", "radio", "select", "checkbox", "yesno", "truefalse", "calc", "slider"}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 _LOST = {
     redcap.HEADER: "Headings of sections were left out, before",
     redcap.BRANCHING: "Branching is not kept, so these are optional:",
     redcap.MATRIX: "Matrices are not kept:",
+    redcap.ALIGNMENT: "Alignment on the form is not kept:",
+    redcap.NUMBER: "Numbers of questions are not kept:",
 }
 
 
@@ -70,18 +74,19 @@ def converted(row: dict[str, str], form: str, collected: Collected) -> list[dict
     if kind in _NOT_DATA or checked == "signature":
         collected.say(f"Left out, for a table holds no {_NOT_DATA.get(kind, 'signatures')}:", row[redcap.NAME])
         return []
-    if checked == "ssn":
-        collected.say("Left out, for whole social security numbers are never sent:", row[redcap.NAME])
+    if kind == "text" and checked.split("_")[0] in _NEVER:
+        collected.say(f"Left out, for {_NEVER[checked.split('_')[0]]} are never sent:", row[redcap.NAME])
         return []
     _lost(row, collected, bool(noted))
     title = clean(row[redcap.LABEL]) or name
     field: dict[str, Any] = {"name": name, "type": "string", "title": title}
     field["description"] = clean(row[redcap.NOTE]) or title
-    field |= {"sensitivity": "identifier" if row[redcap.IDENTIFIER].lower() == "y" else "confidential"}
+    who = row[redcap.IDENTIFIER].lower() == "y" or checked.startswith("mrn")
+    field |= {"sensitivity": "identifier" if who else "confidential"}
     if row[redcap.REQUIRED].lower() == "y" and not row[redcap.BRANCHING]:
         field["constraints"] = {"required": True}
     if kind == "checkbox":
-        return _boxes(field, row)
+        return _boxes(field, row, collected)
     field |= _typed(row, field, collected)
     field |= _listed(row, form, noted, field, collected)
     return [_with(field, noted)]
@@ -93,6 +98,10 @@ def _lost(row: dict[str, str], collected: Collected, ours: bool) -> None:
             collected.say(what, row[redcap.NAME])
     if row[redcap.ANNOTATION] and not ours:
         collected.say("Annotations and action tags are not kept:", row[redcap.NAME])
+    if row[redcap.TYPE].lower() not in _KINDS:
+        collected.say(f'Taken as text, for "{row[redcap.TYPE]}" is no type of REDCap:', row[redcap.NAME])
+    if row[redcap.VALIDATION].lower().endswith("comma_decimal"):
+        collected.say("Decimals are sent with a point, whatever the form shows:", row[redcap.NAME])
     if row[redcap.TYPE].lower() == "calc":
         collected.say("Calculations are not kept; the results are sent as numbers:", row[redcap.NAME])
 
@@ -153,7 +162,9 @@ def _listed(
     row: dict[str, str], form: str, noted: dict[str, Any], field: dict[str, Any], collected: Collected
 ) -> dict[str, Any]:
     """The list of codes of a variable that has one: the dictionary's own where it is the same, else a new one."""
-    listed = choices(row[redcap.CHOICES]) if row[redcap.TYPE].lower() in ("dropdown", "radio", "select") else []
+    if row[redcap.TYPE].lower() not in ("dropdown", "radio", "select"):
+        return {}
+    listed = _once(row, collected)
     if not listed or noted.get("constraints", {}).get("enum"):
         return {}
     name = noted.get("codelist")
@@ -163,6 +174,19 @@ def _listed(
     return {"codelist": name, "example": listed[0][0]}
 
 
+def _once(row: dict[str, str], collected: Collected) -> list[tuple[str, str]]:
+    """The choices, each code once; a code that stands there again is said."""
+    found = choices(row[redcap.CHOICES])
+    if not found:
+        collected.say("Taken as text, for no choices are listed:", row[redcap.NAME])
+    first: dict[str, str] = {}
+    for code, label in found:
+        first.setdefault(code, label)
+    if len(first) < len(found):
+        collected.say("A code stands twice in the choices, and its first label was taken:", row[redcap.NAME])
+    return [*first.items()]
+
+
 def _same(name: str, listed: list[tuple[str, str]]) -> bool:
     try:
         return [c.code for c in codelist(name)] == [code for code, _ in listed]
@@ -170,14 +194,19 @@ def _same(name: str, listed: list[tuple[str, str]]) -> bool:
         return False
 
 
-def _boxes(field: dict[str, Any], row: dict[str, str]) -> list[dict[str, Any]]:
-    """A set of check boxes as REDCap exports it: one column a box, 1 where it is ticked."""
+def _boxes(field: dict[str, Any], row: dict[str, str], collected: Collected) -> list[dict[str, Any]]:
+    """A set of check boxes as REDCap exports it: one column `name___code` a box, 1 where it is ticked.
+
+    Assumed: signs in a code that a name cannot have, such as a minus, stand as underscores in the column's name.
+    """
+    if "constraints" in field:
+        collected.say("That one box at least must be ticked is not kept:", row[redcap.NAME])
     alike = {key: value for key, value in field.items() if key != "constraints"}
     return [
         alike
         | {"name": f"{field['name']}___{named(code).removeprefix('f_')}", "type": "boolean", "example": True}
         | {"title": f"{field['title']}: {label}"}
-        for code, label in choices(row[redcap.CHOICES])
+        for code, label in _once(row, collected)
     ]
 
 

@@ -43,16 +43,12 @@ def read(path: Path) -> list[dict[str, str]]:
 
     Accepts the file that REDCap downloads and the one its API gives. Raises UsageError for anything else.
     """
-    raw = path.read_bytes()
+    if not path.is_file():
+        raise UsageError(Problem(str(path), "", "there is no such file.", _HOW))
+    lines = csv.reader(io.StringIO(_decoded(path), newline=""))
+    names = dict(zip(_API, redcap.COLUMNS, strict=True))
     try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("cp1252", errors="replace")
-    lines = csv.reader(io.StringIO(text, newline=""))
-    try:
-        header = [name.strip() for name in next(lines, [])]
-        names = dict(zip(_API, redcap.COLUMNS, strict=True))
-        header = [names.get(name, name) for name in header]
+        header = [names.get(name.strip(), name.strip()) for name in next(lines, [])]
         missing = [name for name in _NEEDED if name not in header]
         rows = [] if missing else [dict(zip(header, line, strict=False)) for line in lines if any(line)]
     except csv.Error as error:
@@ -60,7 +56,32 @@ def read(path: Path) -> list[dict[str, str]]:
     if missing or not rows:
         what = f"no data dictionary of REDCap: it lacks {', '.join(missing)}." if missing else "it has no variables."
         raise UsageError(Problem(str(path), "", what, _HOW))
-    return [{name: (row.get(name) or "").strip() for name in redcap.COLUMNS} for row in rows]
+    found = [{name: (row.get(name) or "").strip() for name in redcap.COLUMNS} for row in rows]
+    _sound(path, found)
+    return found
+
+
+def _decoded(path: Path) -> str:
+    """The file's text. A file that was saved by a spreadsheet may be in UTF-16 or Windows-1252."""
+    raw = path.read_bytes()
+    if raw.startswith(b"PK"):
+        raise UsageError(Problem(str(path), "", "this is a workbook or an archive, no CSV file.", _HOW))
+    try:
+        return raw.decode("utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", errors="replace")
+
+
+def _sound(path: Path, rows: list[dict[str, str]]) -> None:
+    """Refuse variables without a name, form or type, and names that stand twice: REDCap wants each once a project."""
+    for place, row in enumerate(rows, start=1):
+        if empty := [name for name in _NEEDED[:3] if not row[name]]:
+            where = f"the variable {row[redcap.NAME]}" if row[redcap.NAME] else f"the variable number {place}"
+            raise UsageError(Problem(str(path), empty[0], f"{where} has none.", _HOW))
+    names = [row[redcap.NAME].lower() for row in rows]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        fix = "Give each variable a name of its own."
+        raise UsageError(Problem(str(path), ", ".join(twice), "two variables have the same name.", fix))
 
 
 _HOW = "Download the data dictionary from REDCap as CSV (Project Setup, Data Dictionary)."

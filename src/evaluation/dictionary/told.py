@@ -26,6 +26,17 @@ _SENSITIVITY = {
     "identifier": "tells who a person is",
     "part2": "about treatment of substance use (42 CFR Part 2)",
 }
+_ICD = "a letter and two digits, then up to two more letters or digits, with or without a point"
+PATTERNS = {  # the dictionary's patterns in words
+    "[a-z][a-z0-9_]*": "Small letters, digits and underscores, a letter first.",
+    "[0-9A-Za-z_-]+": "Letters, digits, hyphens and underscores, no blanks.",
+    "[0-9A-Za-z_+-]+": "Letters, digits, hyphens, plus signs and underscores, no blanks.",
+    r"[A-Z]\d{2}(\.?[0-9A-Z]{1,2})?": f"One code: {_ICD}.",
+    r"[A-Z]\d{2}(\.?[0-9A-Z]{1,2})?(; ?[A-Z]\d{2}(\.?[0-9A-Z]{1,2})?)*": f"Each code: {_ICD}.",
+    "[a-z_]+(; ?[a-z_]+)*": "Codes of small letters and underscores.",
+    r"T(3[6-9]|4[0-9]|50)\.?[0-9A-Z]{1,5}": "T36 to T50, then letters or digits, with or without a point.",
+    r"\d{4}": "Four digits.",
+}
 _EVERY = {"month": "every month", "quarter": "every quarter", "year": "every year", "once": "once"}
 
 
@@ -54,7 +65,7 @@ def limits_told(field: Field) -> list[str]:
     if limits.max_length is not None:
         told.append(f"{limits.max_length} characters at most.")
     if limits.pattern is not None:
-        told.append(f"Has the form {limits.pattern}")
+        told.append(PATTERNS.get(limits.pattern, f"Has the form {limits.pattern}"))
     if limits.unique:
         told.append("No two rows alike.")
     return told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from evaluation.errors import EvaluationError, NotEstimable, Problem, StudyError
@@ -116,15 +115,11 @@ def data(file: StudyFile) -> Source | None:
 
 def _built(file: StudyFile) -> Source:
     """The panel or cohort built from the study's tables, in a folder that goes with the process."""
-    import atexit
-    import shutil
-    import tempfile
-
     from evaluation.data.assemble.cohort.build import build_cohort
     from evaluation.data.assemble.panel import build_panel
+    from evaluation.run.plan import passing_folder
 
-    folder = Path(tempfile.mkdtemp(prefix="evaluation-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = passing_folder()
     build = build_panel if isinstance(file.study.design, PanelDesign) else build_cohort
     return build(file.study, file.path.parent, folder / "built.parquet").source
 

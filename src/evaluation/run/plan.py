@@ -189,14 +189,10 @@ def _build(draft: Draft, engine: str) -> tuple[Built | None, list[Problem]]:
 
 
 def passing_folder() -> Path:
-    """A private folder that goes with the process."""
-    import atexit
-    import shutil
-    import tempfile
+    """A private folder that goes with the process; those of processes that were stopped are cleared away."""
+    from evaluation.data.passing import passing
 
-    folder = Path(tempfile.mkdtemp(prefix="evaluation-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return passing("evaluation-run-")
 
 
 def _base_set_aside(document: Document, built: Built, estimators: Mapping[int, Estimator]) -> list[Problem]:

@@ -101,6 +101,7 @@ def _stored(file: StudyFile, origin: Origin, folder: Path) -> Stored:
     from evaluation.data.store.coverage import coverage_table, covered
     from evaluation.data.store.reading import PERSON, PERSONS, Leave, read, sources
     from evaluation.data.store.snapshot import entries_of, latest
+    from evaluation.data.store.standing import standing
     from evaluation.data.store.store import open_store
     from evaluation.dictionary.agreements import read_agreements, using, withheld
     from evaluation.dictionary.tables import tables
@@ -113,7 +114,11 @@ def _stored(file: StudyFile, origin: Origin, folder: Path) -> Stored:
     snapshot = latest(store, wanted) if origin.like is None else snapshot_of(origin.like)
     entries = entries_of(store, snapshot)
     agencies = sources(store, snapshot, wanted)
-    _there(asked, agencies, store)
+    senders = {(s.said["agency"], s.said["table"]) for of in standing(entries).values() for s in of.values()}
+    _there(asked, {table for _, table in senders}, store)
+    of_people = frozenset(a for t in asked if t != PERSONS for a in agencies.get(t, ())) or agencies.get(PERSONS, [])
+    if linked:  # the people of others are no bridge between those of these
+        agencies[PERSONS] = [a for a in agencies.get(PERSONS, []) if a in of_people]
     in_force = read_agreements(store.folder / "agreements")
     relied, missing = using(in_force, agencies, PURPOSE, origin.today, linked=linked)
     if missing:
@@ -125,9 +130,9 @@ def _stored(file: StudyFile, origin: Origin, folder: Path) -> Stored:
         for agency in those
         if (fields := withheld(in_force, agency, table, named[table], PURPOSE, origin.today))
     }
-    done = read(store, snapshot, asked, folder, Leave(linked, without))
+    done = read(store, snapshot, asked, folder, Leave(linked, frozenset(of_people), without))
     pq.write_table(coverage_table(covered(entries)), folder / f"{COVERAGE}.parquet")
-    notes = (*_withheld(without), *_silent(relied, agencies))
+    notes = (*_withheld(without), *_silent(relied, asked, senders), *_loose(done))
     return Stored(snapshot, tuple(relied), agencies, done, notes, removals(store.log.readable()[snapshot.line :]))
 
 
@@ -151,12 +156,20 @@ def _withheld(without: dict[tuple[str, str], frozenset[str]]) -> list[Check]:
     ]  # fmt: skip
 
 
-def _silent(relied: list[Agreement], agencies: dict[str, list[str]]) -> list[Check]:
+def _loose(done: Read) -> list[Check]:
+    return [
+        Check("people_unknown", "warn", f"{n:,} rows of {table} from {agency} are of people whom it does not have "
+              "among its persons: they are found at no other agency.", term=table, statistic=float(n), counts=(n,))
+        for table, agency, n in done.loose
+    ]  # fmt: skip
+
+
+def _silent(relied: list[Agreement], asked: list[str], senders: set[tuple[str, str]]) -> list[Check]:
     """Agencies that may send a table and never did: what happened there is not counted."""
     found = []
-    for table, those in agencies.items():
+    for table in asked:
         may = {party for a in relied if table in a.tables for party in a.parties}
-        if silent := sorted(may - set(those)):
+        if silent := sorted(may - {a for a, t in senders if t == table}):
             what = (
                 f"By the agreements {', '.join(silent)} may send {table} too and "
                 f"{'has' if len(silent) == 1 else 'have'} not: what is known there alone is not counted."
@@ -174,9 +187,9 @@ def _known(asked: list[str], known: list[str]) -> None:
                                   f"Tables: {listed(known)}.") for n in wrong))  # fmt: skip
 
 
-def _there(asked: list[str], agencies: dict[str, list[str]], store: Store) -> None:
-    if gone := [name for name in asked if not agencies.get(name)]:
-        what = f"no agency has sent rows of the {'table' if len(gone) == 1 else 'tables'} {', '.join(gone)}."
+def _there(asked: list[str], sent: set[str], store: Store) -> None:
+    if gone := [name for name in asked if name not in sent]:
+        what = f"no agency has sent the {'table' if len(gone) == 1 else 'tables'} {', '.join(gone)}."
         fix = "Leave it out of data.tables, or have it submitted: evaluation status."
         raise DataError(Problem(str(store.folder), "tables", what, fix))
 

@@ -62,14 +62,15 @@ async def sign_in(request: Request) -> Response:
     said = await small_form(request, site.settings.limits)
     request.state.what = "sign_in_failed"
     address = client(request.scope)
-    if wait := site.wrong.wait(address):
+    text = said.get("token", "").strip()
+    found = bearer(site.agencies().values(), text, today_of(site)) if 0 < len(text) <= LONGEST else None
+    wait = site.wrong.wait(address)
+    if found is None and wait:  # a right token is nobody's guess, so that others' mistakes shut nobody out
         minutes = -(-wait // 60)
         wrong = f"Too many wrong tokens were tried. Try again in {minutes} minute{'s' * (minutes != 1)}."
         answer = site.page("sign_in.html", None, 429, wrong=wrong, ended=False)
         answer.headers["retry-after"] = str(wait)
         return answer
-    text = said.get("token", "").strip()
-    found = bearer(site.agencies().values(), text, today_of(site)) if 0 < len(text) <= LONGEST else None
     if found is None:
         site.wrong.count(address)
         wrong = "This token is not valid: it is mistyped, expired or was taken back."

@@ -93,8 +93,10 @@ async def _judged(
     now = settings.now()
     job = Job(settings.store, settings.keys, now, folder, file, session.agency, said["table"], said["period"],
               "nothing" in said, do)  # fmt: skip
+    site.signed_in(request)  # a token may have been taken back while the file came
     try:
-        outcome = await run_in_threadpool(site.checker.run, job)
+        with site.turn():
+            outcome = await run_in_threadpool(site.checker.run, job)
     except Broken as broken:
         raise _unended(late=broken.late, do=do) from None
     session.checked = Checked(do, job.table, job.period, form.name, now, outcome)

@@ -6,6 +6,7 @@ import fcntl
 import shutil
 import tempfile
 import time
+from collections import Counter
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -32,6 +33,7 @@ PAGES = Path(__file__).parent / "pages"
 _PREFIX = "evaluation-serve-"
 _LOCK = "lock"
 _RETRY = 20  # seconds
+MOST_OF_ONE, MOST_OF_ALL = 2, 16  # files that may come at once, from one agency and from all
 
 
 class Site:
@@ -48,6 +50,7 @@ class Site:
         self.audit = Audit(settings.store.folder / NAME)
         self.folder, self._lock = _private_folder()
         self._places = settings.limits.checks
+        self._sending = Counter[str]()  # files that are coming, by agency
         self._pages = Environment(
             loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
@@ -100,7 +103,7 @@ class Site:
 
     @contextmanager
     def place(self, session: Session) -> Iterator[Path]:
-        """A place for one file, and a private folder that is gone with all in it afterwards.
+        """A place for one file to come to, and a private folder that is gone with all in it afterwards.
 
         Raises
         ------
@@ -109,17 +112,34 @@ class Site:
         """
         if session.busy:
             raise too_busy(_RETRY, "Your last file is still being checked.")
-        if not self._places:
+        if self._sending[session.agency] >= MOST_OF_ONE or self._sending.total() >= MOST_OF_ALL:
             raise too_busy(_RETRY)
         session.busy = True
-        self._places -= 1
+        self._sending[session.agency] += 1
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         try:
             yield folder
         finally:
             session.busy = False
-            self._places += 1
+            self._sending[session.agency] -= 1
             shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """A turn to check a file that has come whole: few can be checked at once.
+
+        Raises
+        ------
+        Denied
+            When too many others' are being checked.
+        """
+        if not self._places:
+            raise too_busy(_RETRY)
+        self._places -= 1
+        try:
+            yield
+        finally:
+            self._places += 1
 
 
 def owned(session: Session, csrf: str) -> None:

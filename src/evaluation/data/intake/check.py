@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from evaluation.dictionary.tables import Table
 
 MOST_SAID = 100  # cells named of one column and rule
+MOST_PAIRS = 50_000_000  # of rows held against each other, some 10 s, where keys stand in the file more than once
 LEVELS = ("file", "schema", "integrity", "business", "plausibility")
 
 
@@ -63,7 +64,7 @@ def check(
             checks.append((broken, rule.level, rule.severity, rule.message, rule.remedy))
     repeated = False
     for broken, level, severity, message, remedy in checks:
-        if repeated and broken.pairs:  # every row would be held against every other
+        if repeated and run.too_many(broken):
             left_out.append(broken.rule)
         elif set(broken.columns) & set(places):
             found = list(run.broken(broken, level, severity, message, remedy))
@@ -175,6 +176,10 @@ class _Run:
         for (row,) in rows:
             yield self._finding(check.rule, level, severity, message, remedy, row=row, field=field)
         yield from self._more(check.rule, level, severity, n, field)
+
+    def too_many(self, check: RowsBroken) -> bool:
+        """Whether a rule would hold more rows of the file against each other than can be waited for."""
+        return check.pairs is not None and self.connection.execute(check.pairs).fetchall()[0][0] > MOST_PAIRS
 
     def _more(self, rule: str, level: FindingLevel, severity: str, n: int, field: str) -> Iterator[Finding]:
         if n > MOST_SAID:

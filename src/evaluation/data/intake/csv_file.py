@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from evaluation.data.intake.kinds import unreadable
 from evaluation.data.intake.received import ROWS, Received
 from evaluation.data.intake.text import Text, as_text
+from evaluation.data.store.files import plain
 from evaluation.dictionary.compile_cells import MOST_LETTERS
 from evaluation.dictionary.findings import Finding
 
@@ -56,7 +57,7 @@ def _quickly(text: Text, n: int, connection: DuckDBPyConnection) -> int | None:
     import duckdb
 
     named = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(n))
-    path = str(text.path).replace("'", "''")
+    path = str(plain(text.path)).replace("'", "''")
     scan = (
         f"read_csv('{path}', auto_detect = false, header = true, delim = '{text.separator}', quote = '\"', "
         f"escape = '\"', nullstr = '', strict_mode = true, max_line_size = 8388608, columns = {{{named}}})"

@@ -7,10 +7,9 @@ why, without a cell of it.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
@@ -21,9 +20,10 @@ from evaluation.data.intake.check import Sent, check
 from evaluation.data.intake.deidentify import deidentified, identifiers
 from evaluation.data.intake.headers import matched
 from evaluation.data.intake.kinds import Unreadable, kind_of
-from evaluation.data.intake.known import known, leave_out, plain_numbers, sent_before
+from evaluation.data.intake.known import known, leave_out, left_behind, plain_numbers, sent_before
 from evaluation.data.intake.pseudonyms import Pseudonyms
 from evaluation.data.intake.received import ROWS, receive, scratch_connection
+from evaluation.data.passing import sweep
 from evaluation.data.store.agencies import known_agency
 from evaluation.data.store.files import sha256
 from evaluation.data.store.standing import replaced, standing
@@ -33,6 +33,7 @@ from evaluation.dictionary.agreements import read_agreements, sending
 from evaluation.dictionary.compile_cells import cells, identifier
 from evaluation.dictionary.compile_rules import TYPED
 from evaluation.dictionary.findings import Finding
+from evaluation.dictionary.rules import Agree
 from evaluation.dictionary.tables import tables
 from evaluation.errors import DataError, Problem, UsageError
 
@@ -196,8 +197,9 @@ class _Way:
         dropped = leave_out(self.table, places, plain, connection, forgotten)
         told = known(self.store, self.table, self.agency, replaces, plain, connection)
         about = Sent(self.agency, str(self.sent.start), str(self.sent.end), str(self.today))
-        listed, rules = check(received, self.table, connection, told, about)
+        listed, rules = check(received, _own(self.table), connection, told, about)
         listed += sent_before(self.table, told, received, places, connection)
+        listed += left_behind(self.store, self.table, self.agency, plain, received, connection)
         findings, left_out = tuple(listed), tuple(rules)
         quality = _quality(self.table, places, connection, findings)
         if any(f.severity == "error" for f in findings):
@@ -217,6 +219,14 @@ class _Way:
         if missing:
             raise _Refused({"agreement": 1}, problems=tuple(missing))
         return relied
+
+
+def _own(table: Table) -> Table:
+    """The table without the rules that hold it against other agencies' numbers, which their answers would tell.
+
+    The operator sees these in the status of the store.
+    """
+    return table.model_copy(update={"rules": tuple(r for r in table.rules if not isinstance(r, Agree))})
 
 
 def headless(received: Received, table: Table) -> Finding | None:
@@ -270,23 +280,9 @@ def _quality(
 @contextmanager
 def scratch() -> Iterator[Path]:
     """A private folder for what is read; those of processes that were stopped are cleared away."""
-    base = Path(tempfile.gettempdir())
-    for old in base.glob(f"{_SCRATCH}*"):
-        with suppress(FileNotFoundError):  # another process clears up too
-            if old.stat().st_uid == os.getuid() and not _alive(old.name.removeprefix(_SCRATCH).split("-")[0]):
-                shutil.rmtree(old, ignore_errors=True)
+    sweep(_SCRATCH)
     with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
-
-
-def _alive(number: str) -> bool:
-    try:
-        os.kill(int(number), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def receipt_told(receipt: Receipt, agency: str, project: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from evaluation.dictionary.tables import Field, Table
 
 MOST_SAID = 100
+PERSONS, AGENCY_ID = "persons", "agency_id"
 
 
 def plain_numbers(
@@ -125,6 +126,31 @@ def _view(store: Store, table: Table, restored: set[str], connection: DuckDBPyCo
     return f"SELECT {', '.join(chosen)} FROM {scan} AS s{joins}"
 
 
+def left_behind(
+    store: Store, table: Table, agency: str, plain: set[str], received: Received, connection: DuckDBPyConnection
+) -> Iterator[Finding]:
+    """People of whom the agency sent records, and who are not in a file that takes the place of all its people.
+
+    Their records would be of nobody: never found at another agency again, and so counted as of people without events.
+    """
+    if table.period is not None or table.name != PERSONS or PERSON not in plain:
+        return
+    asked = []
+    for name, other in tables().items():
+        scan = store.scan(name) if name != PERSONS and any(f.name == PERSON for f in other.fields) else None
+        if scan is not None:
+            asked.append(f"SELECT {PERSON} FROM {scan} WHERE _agency = {literal(agency)}")
+    if not asked:
+        return
+    tokens = f"SELECT token FROM {identifier('plain_' + PERSON)} WHERE token IS NOT NULL"
+    sql = f"SELECT count(DISTINCT {PERSON}) FROM ({' UNION ALL '.join(asked)}) WHERE {PERSON} NOT IN ({tokens})"
+    n = int(connection.execute(sql).fetchall()[0][0])
+    if n:
+        message = f"{n:,} people of whom you sent records are not in the file, which takes the place of all you sent."
+        remedy = "Send all people in one file, those of earlier periods too."
+        yield Finding(received.path.name, "people_left_out", "integrity", "error", message, remedy, received.sheet)
+
+
 def sent_before(
     table: Table, earlier: Known, received: Received, places: dict[str, int], connection: DuckDBPyConnection
 ) -> Iterator[Finding]:
@@ -132,7 +158,8 @@ def sent_before(
     key = table.primary_key
     if earlier.earlier is None or not set(key) <= set(places):
         return
-    same = " AND ".join(f"this.{identifier(c)} = other.{identifier(c)}" for c in key)
+    own = key if AGENCY_ID in key or AGENCY_ID not in places else (AGENCY_ID, *key)  # what others sent is theirs
+    same = " AND ".join(f"this.{identifier(c)} = other.{identifier(c)}" for c in own)
     sql = f"SELECT DISTINCT this.row FROM {TYPED} AS this JOIN {earlier.earlier} AS other ON {same}"
     n = connection.execute(f"SELECT count(*) FROM ({sql})").fetchall()[0][0]
     if not n:

@@ -8,6 +8,7 @@ from evaluation.data.engine import quoted
 from evaluation.data.intake.csv_file import MOST_COLUMNS
 from evaluation.data.intake.kinds import unreadable
 from evaluation.data.intake.received import ROWS, Received
+from evaluation.data.store.files import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ def read_parquet(path: Path, connection: DuckDBPyConnection) -> Received:
     """
     import duckdb
 
-    place = str(path).replace("'", "''")
+    place = str(plain(path)).replace("'", "''")
     try:
         described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet('{place}')").fetchall()
         columns = [(str(name), str(kind)) for name, kind, *_ in described]

@@ -40,6 +40,7 @@ def scratch_connection(scratch: Path) -> DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(config={"temp_directory": str(scratch / "spilled"), "memory_limit": "2GB"})
+    connection.execute("SET max_temp_directory_size = '20GB'")
     connection.execute("SET enable_progress_bar = false")  # it would be written amidst the answer
     return connection
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import zipfile
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
 GUIDE = "How to fill"  # the sheet of the template that explains, never read
+MOST_CELLS = 40_000_000  # of the grid that a sheet spans
+_CELL = re.compile(rb"""<(?:\w+:)?c\s(?:[^<>]{0,120}?\s)?r=["']([A-Z]{1,3})(\d{1,7})["']""")
 _BATCH = 50_000
 
 
@@ -34,16 +38,42 @@ def read_xlsx(path: Path, table: str, connection: DuckDBPyConnection) -> Receive
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
+        _not_too_large(path)
         workbook = CalamineWorkbook.from_path(path)
         sheet = _meant(path, table, workbook)
         grid = sheet.iter_rows()
         start = sheet.start[0] if sheet.start else 0
         headers = _headers(path, sheet, next(grid, []), start)
         n = _load(path, grid, len(headers), start + 2, connection)
-    except (CalamineError, OSError, ValueError, KeyError) as error:
+    except (CalamineError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         message = "The workbook is damaged and cannot be read."
         raise unreadable(path, message, "Open it in Excel, save it under another name and send that.") from error
     return Received(path, sheet.name, headers, n, tuple(_merged(path, sheet)))
+
+
+def _not_too_large(path: Path) -> None:
+    """Look for the farthest cell of every sheet: a sheet is read as a grid, which one cell far out makes endless."""
+    with zipfile.ZipFile(path) as archive:
+        sheets = [n for n in archive.namelist() if n.startswith("xl/worksheets/") and n.endswith(".xml")]
+        for name in sheets:
+            rows = columns = 0
+            with archive.open(name) as file:
+                rest = b""
+                while chunk := file.read(1 << 20):
+                    text = rest + chunk
+                    for letters, number in _CELL.findall(text):
+                        rows, columns = max(rows, int(number)), max(columns, _place(letters))
+                    rest = text[-200:]
+            if rows * columns > MOST_CELLS:
+                message = f"A sheet of the workbook reaches to row {rows:,} and column {columns:,}."
+                raise unreadable(path, message, "Delete what stands far below or right of the table, and save.")
+
+
+def _place(letters: bytes) -> int:
+    found = 0
+    for letter in letters:
+        found = 26 * found + letter - 64
+    return found
 
 
 def _meant(path: Path, table: str, workbook: CalamineWorkbook) -> CalamineSheet:

@@ -12,6 +12,7 @@ from evaluation.data.store.linkage import Pass, link
 from evaluation.data.store.snapshot import scan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from duckdb import DuckDBPyConnection
@@ -43,16 +44,19 @@ class Read:
     files: dict[str, Path]
     passes: tuple[Pass, ...] = ()
     found: tuple[Found, ...] = ()
+    loose: tuple[tuple[str, str, int], ...] = ()  # table, agency, rows of people whom nobody can recognise
 
 
 @dataclass(frozen=True)
 class Leave:
     """What may be read: whether people may be followed from table to table, and what of a table may not be.
 
-    `withheld`: by table and agency, the fields that no agreement covers.
+    `agencies`: those whose people are put together, because they send something that the study reads. `withheld`: by
+    table and agency, the fields that no agreement covers.
     """
 
     linked: bool
+    agencies: frozenset[str]
     withheld: dict[tuple[str, str], frozenset[str]]
 
     def of(self, table: str) -> set[str]:
@@ -71,8 +75,8 @@ def read(store: Store, snapshot: Snapshot, tables: list[str], folder: Path, leav
     """Write the tables of a snapshot as Parquet into a folder, as a study reads them.
 
     Where people are followed, `person_id` becomes the same for all records of one person (see `linkage`); where they
-    are not, it stays behind, as tokens, the store's own columns and withheld fields always do. Tables without a row
-    are left out.
+    are not, it stays behind, as tokens, the store's own columns and withheld fields always do. A table without rows is
+    written without rows: agencies may have said that nothing happened.
 
     Raises
     ------
@@ -84,14 +88,55 @@ def read(store: Store, snapshot: Snapshot, tables: list[str], folder: Path, leav
         columns = {name: _columns(connection, sql) for name, sql in scans.items()}
         of_people = leave.linked and any(PERSON in c for c in columns.values())
         people = scan(store, snapshot, PERSONS) if of_people else None
+        if people:
+            people = f"(SELECT * FROM {people} WHERE {AGENCY} IN ({_listed(leave.agencies)}))"
+            scans |= {PERSONS: people} if PERSONS in scans else {}
         passes, found = _linked(connection, people, leave) if people else ((), ())
         files = {}
         folder.mkdir(parents=True, exist_ok=True)
-        for name, sql in scans.items():
+        for name in tables:
             files[name] = folder / f"{name}.parquet"
             gone = leave.of(name) | (set() if leave.linked else {PERSON})
-            _write(connection, sql, [c for c in columns[name] if c not in gone], files[name], linked=bool(people))
-    return Read(files, passes, found)
+            if name in scans:
+                _write(connection, scans[name], [c for c in columns[name] if c not in gone], files[name],
+                       linked=bool(people))  # fmt: skip
+            else:
+                _nothing(connection, name, gone, files[name])
+        loose = _loose(connection, scans, columns) if people else ()
+    return Read(files, passes, found, loose)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join("'" + n.replace("'", "''") + "'" for n in sorted(names))
+
+
+def _nothing(connection: DuckDBPyConnection, table: str, gone: set[str], file: Path) -> None:
+    """A table that was sent and has no rows, because nothing happened."""
+    from evaluation.data.intake.deidentify import YEAR, stored_columns
+    from evaluation.dictionary.compile_cells import TYPES
+    from evaluation.dictionary.tables import tables
+
+    of = tables()[table]
+    kinds = {f.name: TYPES[f.type] for f in of.fields} | {YEAR: "BIGINT"}
+    kept = [c for c in stored_columns(of) if c not in gone and c not in MATCH_KEYS]
+    columns = ", ".join(f"CAST(NULL AS {kinds[c]}) AS {quoted(c)}" for c in kept)
+    target = str(file).replace("'", "''")
+    connection.execute(f"COPY (SELECT {columns} WHERE false) TO '{target}' (FORMAT parquet)")
+
+
+def _loose(
+    connection: DuckDBPyConnection, scans: dict[str, str], columns: dict[str, list[str]]
+) -> tuple[tuple[str, str, int], ...]:
+    """Rows, by table and agency, of people whom the agency does not have among its people."""
+    found: list[tuple[str, str, int]] = []
+    for name, sql in scans.items():
+        if name != PERSONS and PERSON in columns[name]:
+            rows = connection.execute(
+                f"SELECT t.{AGENCY}, count(*) FROM {sql} AS t ANTI JOIN {LINKED} AS l ON l.agency_id = t.{AGENCY} "
+                f"AND l.person_id = t.{PERSON} WHERE t.{PERSON} IS NOT NULL GROUP BY 1 ORDER BY 1"
+            ).fetchall()
+            found += [(name, str(agency), int(n)) for agency, n in rows]
+    return tuple(found)
 
 
 def _columns(connection: DuckDBPyConnection, sql: str) -> list[str]:

@@ -19,7 +19,7 @@ from evaluation.data.store.commits import (
     read_commit,
     versions,
 )
-from evaluation.data.store.files import moved, settle, sha256
+from evaluation.data.store.files import moved, plain, settle, sha256
 from evaluation.data.store.standing import accepted, kept_now
 from evaluation.data.store.tombstones import PERSON, people_of, without
 from evaluation.dictionary.compile_cells import literal
@@ -149,7 +149,8 @@ def _past(store: Store, table: str, content: dict[str, Any], people: dict[str, l
     found = {}
     for path in sorted(ever - live):
         file = place / path
-        scan = f"read_parquet({literal(str(file))}, hive_partitioning = true, hive_types_autocast = false)"
+        clean = literal(str(plain(place) / path))
+        scan = f"read_parquet({clean}, hive_partitioning = true, hive_types_autocast = false)"
         if file.is_file() and _holding(scan, where):
             found[path] = sha256(file)
     return found

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from evaluation.data.store.commits import commit_file, read_commit
-from evaluation.data.store.files import sha256
+from evaluation.data.store.files import plain, sha256
 from evaluation.data.store.standing import receipted
 from evaluation.errors import DataError, Problem
 
@@ -121,7 +121,8 @@ def scan(store: Store, snapshot: Snapshot, table: str) -> str | None:
             raise DataError(Problem(str(place), table, what, fix))
         if sha256(place / path) != sha:
             raise _altered(store, table, f"{path} is not the file of its receipt")
-    listed = ", ".join("'" + str(place / p).replace("'", "''") + "'" for p in at.files)
+    clean = plain(place)
+    listed = ", ".join("'" + str(clean / p).replace("'", "''") + "'" for p in at.files)
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = true, hive_types_autocast = false)"
 
 

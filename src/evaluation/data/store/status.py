@@ -101,6 +101,15 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Differing:
+    """Periods in which two agencies' counts of the same thing are apart, by a rule of a table."""
+
+    table: str
+    message: str
+    periods: list[str]
+
+
+@dataclass(frozen=True)
 class Status:
     """All that `evaluation status` tells."""
 
@@ -110,6 +119,7 @@ class Status:
     ending: list[Ending]
     past_retention: list[Kept]
     quality: list[Quality]
+    differing: list[Differing]  # of all agencies together alone
 
     def to_dict(self) -> dict[str, Any]:
         """The status as it stands in `--json`."""
@@ -149,7 +159,30 @@ def status(store: Store, today: date, agency: str | None = None) -> Status:
             for p in past_retention(entries, agreements, today) if agency in (None, p.stood.said["agency"])
         ],
         quality=[_quality(a, entries, [w for w in awaited if w.agency == a.id]) for a in agencies],
+        differing=_differing(store) if agency is None else [],
     )  # fmt: skip
+
+
+def _differing(store: Store) -> list[Differing]:
+    """Counts of the same thing from several agencies that are apart: for the operator alone, since any agency could
+    read another's numbers off them."""
+    from evaluation.data.engine import connect
+    from evaluation.dictionary.compile_rules import periods_apart
+    from evaluation.dictionary.rules import Agree
+    from evaluation.dictionary.tables import tables
+
+    sources = {name: sql for name in store.tables if (sql := store.scan(name)) is not None}
+    found: dict[tuple[str, ...], Differing] = {}
+    with connect() as connection:
+        for table in tables().values():
+            for rule in (r for r in table.rules if isinstance(r, Agree)):
+                pair = tuple(sorted(str(c.model_dump()) for c in (rule.left, rule.right)))  # told from both sides
+                if pair in found or (sql := periods_apart(rule, sources)) is None:
+                    continue
+                days = [str(row[0])[:10] for row in connection.execute(sql).fetchall()]
+                if days:
+                    found[pair] = Differing(table.name, rule.message, days)
+    return list(found.values())
 
 
 def _open(entries: Sequence[Entry]) -> list[Entry]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.data.store.files import whole
+from evaluation.data.store.files import plain, whole
 from evaluation.data.store.lock import LOCK, locked
 from evaluation.data.store.receipts import Log
 from evaluation.errors import DataError, Problem
@@ -90,7 +90,10 @@ class Store:
             what = f"{len(gone)} of the {len(files)} files of version {version} of {table} are no longer there."
             fix = "Rows were erased from it, as an agreement asks; the receipts of kind removed tell when."
             raise DataError(Problem(str(self.place(table)), table, what, fix))
-        listed = ", ".join("'" + f.replace("'", "''") + "'" for f in sorted(files))
+        place = self.place(table)
+        inside = sorted(str(f).split(f"/tables/{table}/", 1)[1] for f in files)  # the path above is none of the data's
+        clean = plain(place)
+        listed = ", ".join("'" + str(clean / f).replace("'", "''") + "'" for f in inside)
         return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = true, hive_types_autocast = false)"
 
 
@@ -102,6 +105,7 @@ def create(folder: Path, project: str) -> Store:
     DataError
         When the folder holds anything.
     """
+    _nameable(folder)
     if folder.exists() and not folder.is_dir():
         raise _taken(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # others than who runs it have no business there
@@ -112,6 +116,13 @@ def create(folder: Path, project: str) -> Store:
         with whole(folder / "store.json") as draft:
             draft.write_text(json.dumps({"format": FORMAT, "project": project}, indent=2) + "\n", encoding="utf-8")
     return Store(folder, project)
+
+
+def _nameable(folder: Path) -> None:
+    """Delta takes the path for an address, in which some signs mean something else."""
+    if signs := sorted(set("[]*?#%") & set(str(folder.resolve()))):
+        what = f"the path to the store has {' '.join(signs)} in it, which the tables cannot be kept under."
+        raise DataError(Problem(str(folder), "store", what, "Rename the folders, or name another --store."))
 
 
 def _taken(folder: Path) -> DataError:
@@ -127,6 +138,7 @@ def open_store(folder: Path) -> Store:
     DataError
         When there is none, or it was made by a later version.
     """
+    _nameable(folder)
     try:
         said = json.loads((folder / "store.json").read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -35,7 +35,8 @@ def before(sql: Steps, day: str, length: Span) -> str:
 
 def birthday(year: str) -> str:
     """SQL of a day for a year of birth: its middle, so that ages are a year out at most, and right on average."""
-    return f"CAST(concat(CAST(CAST({year} AS INTEGER) AS STRING), '-07-01') AS DATE)"
+    day = f"concat(CAST(CAST({year} AS INTEGER) AS STRING), '-07-01')"
+    return f"CAST(CASE WHEN {year} IS NOT NULL THEN {day} END AS DATE)"
 
 
 def whole_months(sql: Steps, start: str, day: str) -> str:
