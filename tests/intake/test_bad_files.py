@@ -114,7 +114,7 @@ WRONG_TABLE = {
     "required_column_missing": (renamed("start_date", "begun"), "missing_column", 1, "start_date"),
     "nearly_its_name": (renamed("start_date", "startdate"), "unknown_column", 1, "startdate"),
     "another_english": (renamed("facility", "facilty"), "unknown_column", 1, "facilty"),
-    "blank_name": (renamed("custody_type", ""), "unknown_column", 1, "column 5"),
+    "blank_name": (renamed("custody_type", ""), "unknown_column", 1, "column E"),
     "row_too_long": (GOOD + GOOD.split(b"\n")[1] + b",extra\n", "extra_cell", 3, ""),
     "row_too_short": (GOOD + b"jail,x\n", "missing_cell", 3, ""),
     "wrong_separator": (GOOD.replace(b'","', b"|").replace(b",", b"|"), "no_header", 1, ""),

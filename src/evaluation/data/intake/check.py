@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evaluation.dictionary.tables import Table
 
 MOST_SAID = 100  # cells named of one column and rule
-MOST_PAIRS = 50_000_000  # of rows held against each other, some 10 s, where keys stand in the file more than once
+MOST_PAIRS = 50_000_000  # of rows held against each other, some seconds, where keys stand in the file more than once
 LEVELS = ("file", "schema", "integrity", "business", "plausibility")
 
 

@@ -96,10 +96,10 @@ def _carefully(path: Path, text: Text, n: int, connection: DuckDBPyConnection) -
 
 def _records(path: Path, reader: Iterator[list[str]]) -> Iterator[list[str]]:
     """The records of a file; a cell beyond all measure is a quotation mark that never ends."""
-    csv.field_size_limit(MOST_LETTERS)
     while True:
+        usual = csv.field_size_limit(MOST_LETTERS)  # of the whole process: others read longer cells
         try:
-            yield next(reader)
+            record = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
@@ -108,6 +108,9 @@ def _records(path: Path, reader: Iterator[list[str]]) -> Iterator[list[str]]:
                 message = "The file's text is damaged: it holds a character that no table has."
             line = getattr(reader, "line_num", 0)
             raise unreadable(path, f"{message} See about line {line:,}.", "Mend that line and export again.") from None
+        finally:
+            csv.field_size_limit(usual)
+        yield record
 
 
 class _Uneven:
