@@ -80,8 +80,12 @@ WRONG_KIND = {
     "png": (b"\x89PNG\r\n\x1a\n" + bytes(64), "wrong_file"),
     "jpeg": (b"\xff\xd8\xff\xe0" + bytes(64), "wrong_file"),
     "gzip": (b"\x1f\x8b\x08\x00" + bytes(64), "wrong_file"),
+    "rich_text": (b"{\\rtf1 agency_id}", "wrong_file"),
+    "seven_zip": (b"7z\xbc\xaf\x27\x1c" + bytes(64), "wrong_file"),
+    "program": (b"MZ" + bytes(64), "wrong_file"),
     "old_excel": (OLE, "wrong_file"),
     "password": (OLE + "EncryptedPackage".encode("utf-16-le"), "wrong_file"),
+    "web_page_as_workbook": (b"\xef\xbb\xbf<TABLE><tr><td>agency_id", "wrong_file"),
     "web_page": (b"<html><body><table><tr><td>agency_id</td></tr></table>", "wrong_file"),
     "xml": (b'<?xml version="1.0"?><rows/>', "wrong_file"),
     "json": (b'[{"agency_id": "jail"}]', "wrong_file"),
@@ -118,6 +122,33 @@ WRONG_TABLE = {
     "row_too_long": (GOOD + GOOD.split(b"\n")[1] + b",extra\n", "extra_cell", 3, ""),
     "row_too_short": (GOOD + b"jail,x\n", "missing_cell", 3, ""),
     "wrong_separator": (GOOD.replace(b'","', b"|").replace(b",", b"|"), "no_header", 1, ""),
+    "title_above": (b"Stays of March\n" + GOOD, "no_header", 1, ""),
+    "header_twice": (HEADER + b"\n" + GOOD, "type", 2, "start_date"),
+    "other_names_in_parquet": (parquet({f"{k}_x": [v] for k, v in stay().items()}), "no_header", 1, ""),
+    "parquet_of_other_types": (
+        parquet({k: [v] for k, v in (stay() | {"start_date": 45730}).items()}),
+        "type",
+        2,
+        "start_date",
+    ),
+    "serial_number_in_workbook": (workbook(rows=[stay(start_date=45730)]), "type", 2, "start_date"),
+    "formula_unsolved": (workbook(lambda s: s.__setitem__("D2", "=C2+1")), "formula_unsolved", 2, "end_date"),
+    "beyond_the_header": (workbook(lambda s: s.__setitem__("J2", "see note")), "extra_cell", 2, ""),
+    "rows_of_another_separator": (
+        GOOD.replace(b",", b";").replace(HEADER.replace(b",", b";"), HEADER),
+        "missing_cell",
+        2,
+        "",
+    ),
+    "header_of_two_separators": (HEADER.replace(b",", b";", 2) + GOOD[len(HEADER) :], "missing_column", 1, "agency_id"),
+    "total_at_the_end": (GOOD + b"Total,,,,,,\n", "required", 3, "person_id"),
+    "mark_amidst": (stays(start_date="\ufeff2025-03-14"), "type", 2, "start_date"),
+    "semicolons": (stays(start_date="14/03/2025").replace(b",", b";"), "type", 2, "start_date"),
+    "tabs": (stays(start_date="14/03/2025").replace(b",", b"\t"), "type", 2, "start_date"),
+    "carriage_returns_alone": (stays(start_date="14/03/2025").replace(b"\n", b"\r"), "type", 2, "start_date"),
+    "wide_without_mark": (stays(start_date="14/03/2025").decode().encode("utf-16-le"), "type", 2, "start_date"),
+    "wide_the_other_way": (stays(start_date="14/03/2025").decode().encode("utf-16-be"), "type", 2, "start_date"),
+    "western": (stays(facility="Gef\xe4ngnis *").decode().encode("cp1252"), "pattern", 2, "facility"),
     "merged_cells": (
         workbook(lambda s: s.merge_cells("C2:D3"), rows=[stay(), stay(start_date="2025-04-14")]),
         "merged_cells",
@@ -160,18 +191,19 @@ NUMBERS = {"comma": "1,5", "nan": "NaN", "infinity": "Infinity", "two_points": "
 BOOLEANS = {"word": "maybe", "two": "2", "german": "ja", "cross": "x", "both": "yes/no"}
 
 
+KINDS = {
+    "date": (DATES, "custody_periods", "end_date"), "integer": (INTEGERS, "overdose_events", "naloxone_doses"),
+    "number": (NUMBERS, "treatment_sessions", "hours"), "boolean": (BOOLEANS, "hearings", "attended"),
+}  # fmt: skip
+# every cell of these tables is of a person: what it holds may not be shown
+CELLS = {f"{kind}_{name}": text for kind, (texts, *_) in KINDS.items() for name, text in texts.items() if len(text) > 2}
+
+
 def _cells():
-    for name, text in DATES.items():
-        yield f"date_{name}", "custody_periods", stays(end_date=text), "type", 2, "end_date"
-    for name, text in INTEGERS.items():
-        row = example("overdose_events", agency_id="jail", person_id=PLANTED, naloxone_doses=text)
-        yield f"integer_{name}", "overdose_events", csv([row]).encode(), "type", 2, "naloxone_doses"
-    for name, text in NUMBERS.items():
-        row = example("treatment_sessions", agency_id="jail", person_id=PLANTED, hours=text)
-        yield f"number_{name}", "treatment_sessions", csv([row]).encode(), "type", 2, "hours"
-    for name, text in BOOLEANS.items():
-        row = example("hearings", agency_id="jail", person_id=PLANTED, attended=text)
-        yield f"boolean_{name}", "hearings", csv([row]).encode(), "type", 2, "attended"
+    for kind, (texts, table, field) in KINDS.items():
+        for name, text in texts.items():
+            row = example(table, agency_id="jail", person_id=PLANTED, **{field: text})
+            yield f"{kind}_{name}", table, csv([row]).encode(), "type", 2, field
 
 
 FILES = {name: ("custody_periods", content, rule, None, None) for name, (content, rule) in WRONG_KIND.items()}
@@ -202,7 +234,7 @@ def fingerprints(folder):
 
 
 def test_there_are_enough_of_them():
-    assert len(FILES) >= 110
+    assert len(FILES) >= 130
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -227,6 +259,9 @@ def test_it_is_refused_with_the_stated_finding_and_nothing_changes(store, capfd,
         assert found[0]["column"] == column
     assert PLANTED not in out + err
     assert "Traceback" not in err
+    if name in CELLS:
+        told = f"{found[0]['message']} {found[0]['remedy']}".replace("such as 2025-03-31", "")
+        assert CELLS[name] not in told
     assert fingerprints(store / "store") == before
     after = (store / "store" / "receipts.jsonl").read_text()
     assert after.startswith(log)
@@ -245,3 +280,28 @@ def test_a_file_of_one_row_over_and_over_does_not_take_for_ever(tmp_path):
         findings, left_out = check(received, tables()["agency_counts"], connection, Known({}))
     assert sum(f.count for f in findings if f.rule == "primary_key") == 200_000
     assert {"same_total", "sudden_change"} <= set(left_out)
+
+
+@pytest.mark.parametrize(("header", "told"), [
+    ("offence place", "offence place"), (PLANTED, "column E"), ("2025-03-14", "column E"), ("21067", "column E"),
+    ("m.lopez@example.org", "column E"), ("x" * 41, "column E"),
+])  # fmt: skip
+def test_a_header_is_shown_only_where_it_can_be_a_name(tmp_path, header, told):
+    file = tmp_path / "sent.csv"
+    file.write_bytes(renamed("custody_type", header))
+    with scratch_connection(tmp_path) as connection:
+        received = receive(file, "custody_periods", connection, tmp_path)
+        findings, _ = check(received, tables()["custody_periods"], connection, Known({}))
+    assert [(f.column, f.severity) for f in findings if f.rule == "unknown_column"] == [(told, "warning")]
+    assert told == header or header not in " ".join(f"{f.message} {f.remedy}" for f in findings)
+
+
+def test_an_empty_text_is_the_result_of_a_formula(tmp_path):
+    """Excel saves `=IF(...,"",...)` as a text without letters."""
+    file = tmp_path / "sent.xlsx"
+    content = workbook(lambda s: s.__setitem__("D2", '=IF(C2="",C2,"")'), rows=[stay(release_reason=None)])
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'<c r="D2">', b'<c r="D2" t="str">'))
+    with scratch_connection(tmp_path) as connection:
+        assert receive(file, "custody_periods", connection, tmp_path).findings == ()

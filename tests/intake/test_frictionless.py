@@ -128,6 +128,36 @@ def theirs(table, folder, keyed):
     return found
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_same_references_lead_nowhere(seed, tmp_path):
+    """Stays of people who are, or are not, in the table of persons."""
+    draw = np.random.default_rng(seed)
+    persons, stays = tables()["persons"], tables()["custody_periods"]
+    agencies, people = ["jail", "court"], [f"P{n}" for n in range(12)]
+    pairs = [(a, p) for a in agencies for p in people]
+    there = [pairs[i] for i in draw.choice(len(pairs), 14, replace=False)]
+    example = {t.name: [str(f.example).lower() if f.type == "boolean" else str(f.example) for f in t.fields][2:]
+               for t in (persons, stays)}  # fmt: skip
+    rows = {"persons": there, "custody_periods": [pairs[i] for i in draw.integers(0, len(pairs), ROWS)]}
+    for table in (persons, stays):
+        assert [f.name for f in table.fields[:2]] == ["agency_id", "person_id"]
+        with (tmp_path / f"{table.name}.csv").open("w", encoding="utf-8", newline="") as handle:
+            writer = csv.writer(handle)
+            writer.writerow([f.name for f in table.fields])
+            writer.writerows([a, p, *example[table.name]] for a, p in rows[table.name])
+    with scratch_connection(tmp_path) as connection:
+        listed = ", ".join(f"({a!r}, {p!r})" for a, p in there)
+        connection.execute(f"CREATE TABLE known_persons AS SELECT * FROM (VALUES {listed}) t (agency_id, person_id)")
+        received = receive(tmp_path / "custody_periods.csv", stays.name, connection, tmp_path)
+        alone = stays.model_copy(update={"rules": ()})
+        findings, _ = check(received, alone, connection, Known({"persons": "known_persons"}))
+    mine = {f.row for f in findings if f.rule == "foreign_key"}
+    package = Package.from_descriptor(datapackage([persons, stays]), basepath=str(tmp_path))
+    report = package.get_resource(stays.name).validate()
+    assert mine == {e.row_number for e in report.task.errors if e.type == "foreign-key"}
+    assert 1 <= len(mine) < ROWS
+
+
 FOUND: dict[tuple[str, int], int] = {}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import zipfile
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from evaluation.data.intake.csv_file import MOST_COLUMNS
 from evaluation.data.intake.kinds import unreadable
 from evaluation.data.intake.received import ROWS, Received
+from evaluation.data.intake.xlsx_parts import not_too_large, unsolved
 from evaluation.dictionary.compile_cells import MOST_LETTERS
 from evaluation.dictionary.findings import Finding
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
 GUIDE = "How to fill"  # the sheet of the template that explains, never read
-MOST_CELLS = 40_000_000  # of the grid that a sheet spans
-_CELL = re.compile(rb"""<(?:\w+:)?c\s(?:[^<>]{0,120}?\s)?r=["']([A-Z]{1,3})(\d{1,7})["']""")
+MOST_SAID = 100  # cells named of one kind of mistake
 _BATCH = 50_000
 
 
@@ -38,42 +37,18 @@ def read_xlsx(path: Path, table: str, connection: DuckDBPyConnection) -> Receive
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
-        _not_too_large(path)
+        not_too_large(path)
         workbook = CalamineWorkbook.from_path(path)
         sheet = _meant(path, table, workbook)
         grid = sheet.iter_rows()
         start = sheet.start[0] if sheet.start else 0
         headers = _headers(path, sheet, next(grid, []), start)
-        n = _load(path, grid, len(headers), start + 2, connection)
+        n, beyond = _load(path, grid, len(headers), start + 2, connection)
+        findings = (*_merged(path, sheet), *_unsolved(path, sheet, headers), *_beyond(path, sheet, beyond))
     except (CalamineError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         message = "The workbook is damaged and cannot be read."
         raise unreadable(path, message, "Open it in Excel, save it under another name and send that.") from error
-    return Received(path, sheet.name, headers, n, tuple(_merged(path, sheet)))
-
-
-def _not_too_large(path: Path) -> None:
-    """Look for the farthest cell of every sheet: a sheet is read as a grid, which one cell far out makes endless."""
-    with zipfile.ZipFile(path) as archive:
-        sheets = [n for n in archive.namelist() if n.startswith("xl/worksheets/") and n.endswith(".xml")]
-        for name in sheets:
-            rows = columns = 0
-            with archive.open(name) as file:
-                rest = b""
-                while chunk := file.read(1 << 20):
-                    text = rest + chunk
-                    for letters, number in _CELL.findall(text):
-                        rows, columns = max(rows, int(number)), max(columns, _place(letters))
-                    rest = text[-200:]
-            if rows * columns > MOST_CELLS:
-                message = f"A sheet of the workbook reaches to row {rows:,} and column {columns:,}."
-                raise unreadable(path, message, "Delete what stands far below or right of the table, and save.")
-
-
-def _place(letters: bytes) -> int:
-    found = 0
-    for letter in letters:
-        found = 26 * found + letter - 64
-    return found
+    return Received(path, sheet.name, headers, n, findings)
 
 
 def _meant(path: Path, table: str, workbook: CalamineWorkbook) -> CalamineSheet:
@@ -107,25 +82,29 @@ def _headers(path: Path, sheet: CalamineSheet, cells: list[Any], start: int) -> 
     return tuple(names)
 
 
-def _load(path: Path, grid: Iterator[list[Any]], n: int, first: int, connection: DuckDBPyConnection) -> int:
+def _load(
+    path: Path, grid: Iterator[list[Any]], n: int, first: int, connection: DuckDBPyConnection
+) -> tuple[int, list[int]]:
+    """The number of rows read, and which of them hold something right of the last column that has a name."""
     import pyarrow as pa
 
     listed = ", ".join(f"c{i} VARCHAR" for i in range(n))
     connection.execute(f"CREATE OR REPLACE TABLE {ROWS} (row BIGINT, {listed})")
-    total = 0
+    total, beyond = 0, []
     rows = enumerate(grid, start=first)
     while batch := list(islice(rows, _BATCH)):
         texts = [(row, [as_text(c) for c in cells[:n]]) for row, cells in batch]
         kept = [(row, cells) for row, cells in texts if any(c is not None and c.strip() for c in cells)]
         if any(c is not None and len(c) > MOST_LETTERS for _, cells in kept for c in cells):
             raise unreadable(path, f"A cell holds more than {MOST_LETTERS:,} letters.", "Shorten it.")
+        beyond += [row for row, cells in batch if any(as_text(c) for c in cells[n:])]
         total += len(kept)
         arrays = {"row": pa.array([row for row, _ in kept], pa.int64())}
         arrays |= {f"c{i}": pa.array([cells[i] for _, cells in kept], pa.string()) for i in range(n)}
         connection.register("batch", pa.table(arrays))
         connection.execute(f"INSERT INTO {ROWS} SELECT * FROM batch")
         connection.unregister("batch")
-    return total
+    return total, beyond
 
 
 def as_text(value: Any) -> str | None:
@@ -151,3 +130,28 @@ def _merged(path: Path, sheet: CalamineSheet) -> Iterator[Finding]:
         message = f"The cells {place} are merged, so it cannot be told which row their value belongs to."
         remedy = "Unmerge them and fill in every row."
         yield Finding(path.name, "merged_cells", "file", "error", message, remedy, sheet.name, top + 1)
+
+
+def _unsolved(path: Path, sheet: CalamineSheet, headers: tuple[str, ...]) -> Iterator[Finding]:
+    message = "The cell holds a formula whose result was not saved, so that it would be read as empty."
+    remedy = "Open the file in Excel and save it there, or write the value in place of the formula."
+    cells = [(row, headers[column - 1]) for row, column in unsolved(path, sheet.name) if 1 <= column <= len(headers)]
+    return _said(path, sheet, "formula_unsolved", cells, message, remedy)
+
+
+def _beyond(path: Path, sheet: CalamineSheet, rows: list[int]) -> Iterator[Finding]:
+    message = "The row holds something right of the last column that has a name."
+    remedy = "Give the column its name in the first row, or delete what stands there."
+    return _said(path, sheet, "extra_cell", [(row, "") for row in rows], message, remedy)
+
+
+def _said(
+    path: Path, sheet: CalamineSheet, rule: str, cells: list[tuple[int, str]], message: str, remedy: str
+) -> Iterator[Finding]:
+    """One finding a cell, up to 100, then one for the rest."""
+    for row, column in cells[:MOST_SAID]:
+        yield Finding(path.name, rule, "file", "error", message, remedy, sheet.name, row, column)
+    rest = len(cells) - MOST_SAID
+    if rest > 0:
+        more = f"The same holds of {rest:,} more."
+        yield Finding(path.name, rule, "file", "error", more, remedy, sheet.name, count=rest)
