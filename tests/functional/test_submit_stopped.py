@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("scenario", "kills", "fewest"), [("steps", 0, 70), ("moments", 20, 20), ("writers", 50, 56)])
+@pytest.mark.parametrize(("scenario", "kills", "fewest"), [("steps", 0, 70), ("moments", 50, 50), ("writers", 50, 56)])
 def test_stopped(scenario, kills, fewest, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "tests.stopped", scenario, str(tmp_path), str(kills)],
