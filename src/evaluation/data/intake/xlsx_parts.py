@@ -90,7 +90,8 @@ def _elements(archive: zipfile.ZipFile, part: str, tag: str) -> Iterator[dict[st
     with archive.open(part) as file:
         text = file.read(_CHUNK).decode("utf-8", "replace")
     for element in re.findall(rf"<(?:\w+:)?{tag}\s([^<>]+)>", text):
-        yield {name: unescape(value) for name, _, value in re.findall(r"""([\w:]{1,40})\s?=\s?(["'])(.*?)\2""", element)}
+        found = re.findall(r"""([\w:]{1,40})\s?=\s?(["'])(.*?)\2""", element)
+        yield {name: unescape(value) for name, _, value in found}
 
 
 def _place(letters: bytes) -> int:
